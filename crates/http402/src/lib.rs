@@ -1,0 +1,34 @@
+//! Pay-per-request over HTTP 402 (Payment Required).
+//!
+//! This crate knows the wire formats and decides what to answer. It has no
+//! clock, no network and no wallet: the seller's and the buyer's state machines
+//! are functions from headers to decisions, and the caller carries them out.
+//!
+//! | protocol | module | specification |
+//! |---|---|---|
+//! | X-Cashu | [`xcashu`] | Cashu NUT-24 on NUT-18 requests and NUT-00 tokens |
+//!
+//! Everything that comes from outside is read leniently and bounded before it
+//! is looked at; everything that goes out has one canonical form.
+//!
+//! ```
+//! use http402::xcashu::{ClientStep, Decision, Offer, choose, next_step};
+//!
+//! // The seller has an offer. A request without a payment is answered with 402.
+//! let offer = Offer::new(21, "sat", &["https://mint.example.com"])?;
+//! let Decision::Challenge(challenge) = offer.decide(None) else { unreachable!() };
+//!
+//! // The buyer reads the challenge and learns what to put into the next request.
+//! let headers = [(challenge.name, challenge.value.as_str())];
+//! let ClientStep::Pay(request) = next_step(402, headers)? else { unreachable!() };
+//! let purchase = choose(&request, &["https://MINT.example.com/"], "sat", 100)?;
+//! assert_eq!(purchase.amount_sat, 21);
+//! # Ok::<(), http402::Error>(())
+//! ```
+
+mod error;
+mod problem;
+pub mod xcashu;
+
+pub use error::Error;
+pub use problem::{PROBLEM_CONTENT_TYPE, Problem};
