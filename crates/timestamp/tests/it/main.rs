@@ -1,0 +1,11 @@
+//! Tests of the crate through its public face.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod checkpoint;
+mod log;
+mod merkle;
+mod mutation;
+mod note;
+mod proof;
+mod receipt;
+mod sample;
