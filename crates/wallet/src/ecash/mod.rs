@@ -1,0 +1,23 @@
+//! Ecash rails (Cashu, on `cdk`).
+//!
+//! - [`PlayMint`]: an embedded mint whose sats are play money.
+//! - [`EcashWallet`]: a wallet at one mint. `cdk` keeps a saga of each operation;
+//!   what this module adds is *attribution*: after a crash, the caller can ask by
+//!   its own key what became of a redemption, an issued token or a funding, and gets
+//!   the truth of the mint.
+
+mod direct;
+mod error;
+mod fund;
+mod issue;
+mod mint;
+mod recover;
+mod redeem;
+mod wallet;
+
+pub use error::EcashError;
+pub use issue::{Issued, TokenFate};
+pub use mint::PlayMint;
+pub use recover::Recovery;
+pub use redeem::Redemption;
+pub use wallet::{EcashWallet, Holdings, MintAccess};

@@ -1,0 +1,124 @@
+//! After a crash: every half-done operation is settled with the mint.
+
+use std::collections::HashSet;
+
+use cdk::nuts::{RestoreRequest, State};
+use cdk::wallet::types::{
+    OperationData, ReceiveSagaState, TransactionId, WalletSaga, WalletSagaState,
+};
+use tokio::sync::OwnedRwLockWriteGuard;
+use uuid::Uuid;
+
+use super::redeem::LOST;
+use super::{EcashError, EcashWallet, TokenFate};
+
+/// A recovery in progress: no live operation runs while this exists, so the caller
+/// can read from its own records which tokens it knows of.
+pub struct Recovery<'a> {
+    wallet: &'a EcashWallet,
+    _alone: OwnedRwLockWriteGuard<()>,
+}
+
+impl EcashWallet {
+    /// Waits until no operation is live, and keeps new ones out.
+    pub async fn recovery(&self) -> Recovery<'_> {
+        Recovery {
+            wallet: self,
+            _alone: self.gate.clone().write_owned().await,
+        }
+    }
+}
+
+impl Recovery<'_> {
+    /// Settles half-done operations with the mint, and takes back every token that was
+    /// made but isn't among `recorded`: its maker died before it could hand it out.
+    ///
+    /// Returns `false` if the mint didn't answer for some of them; call again later.
+    ///
+    /// # Errors
+    /// [`EcashError::Storage`].
+    pub async fn run(self, recorded: &HashSet<Uuid>) -> Result<bool, EcashError> {
+        let wallet = self.wallet;
+        let mut complete = true;
+        for saga in wallet
+            .cdk
+            .localstore
+            .get_incomplete_sagas()
+            .await
+            .map_err(storage)?
+        {
+            complete &= mark_if_lost(wallet, &saga).await?;
+        }
+        if !complete {
+            // cdk would settle the redemptions in doubt as received: ask again first.
+            return Ok(false);
+        }
+        let report = wallet.cdk.recover_incomplete_sagas().await?;
+        complete = report.skipped == 0 && report.failed == 0;
+        for operation in wallet.cdk.get_pending_sends().await? {
+            if recorded.contains(&operation) {
+                continue;
+            }
+            match wallet.take_back_unguarded(operation).await {
+                Ok(TokenFate::Outstanding) | Err(_) => complete = false,
+                Ok(_) => {}
+            }
+        }
+        Ok(complete)
+    }
+}
+
+/// A swap whose inputs are spent while the mint never signed our outputs was done by
+/// somebody else. `cdk` settles that like any other redemption, so it is marked first:
+/// otherwise a token spent twice around a crash would count as paid.
+///
+/// `false` if the mint didn't answer.
+async fn mark_if_lost(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, EcashError> {
+    let (WalletSagaState::Receive(ReceiveSagaState::SwapRequested), OperationData::Receive(data)) =
+        (&saga.state, &saga.data)
+    else {
+        return Ok(true);
+    };
+    let inputs = wallet
+        .cdk
+        .localstore
+        .get_reserved_proofs(&saga.id)
+        .await
+        .map_err(storage)?;
+    let Some(outputs) = data.blinded_messages.clone().filter(|_| !inputs.is_empty()) else {
+        return Ok(true);
+    };
+    let proofs = inputs.into_iter().map(|input| input.proof).collect();
+    // The order matters: spent first, then signed. The other way round, a swap of ours
+    // that lands in between would look like somebody else's.
+    let Ok(states) = wallet.cdk.check_proofs_spent(proofs).await else {
+        return Ok(false);
+    };
+    if !states.iter().any(|proof| proof.state == State::Spent) {
+        return Ok(true);
+    }
+    let connector = wallet.cdk.mint_connector();
+    let Ok(restored) = connector.post_restore(RestoreRequest { outputs }).await else {
+        return Ok(false);
+    };
+    if !restored.signatures.is_empty() {
+        return Ok(true);
+    }
+    let id = TransactionId::from_saga_id(saga.id);
+    if let Some(mut transaction) = wallet.cdk.get_transaction(id).await? {
+        transaction
+            .metadata
+            .insert(LOST.to_owned(), "spent by somebody else".to_owned());
+        wallet
+            .cdk
+            .localstore
+            .add_transaction(transaction)
+            .await
+            .map_err(storage)?;
+    }
+    Ok(true)
+}
+
+fn storage(error: cdk::cdk_database::Error) -> EcashError {
+    EcashError::Storage(error.to_string())
+}

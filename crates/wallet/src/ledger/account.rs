@@ -1,0 +1,131 @@
+//! Accounts: who the money belongs to, and where it is.
+
+use std::fmt;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::WalletError;
+use crate::purse::PurseName;
+
+/// What a positive balance of an account means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountKind {
+    /// Something that we hold; its balance is at or below zero.
+    Asset,
+    /// Something that we owe to somebody; never below zero.
+    Liability,
+    /// What we earned.
+    Income,
+}
+
+impl AccountKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asset => "asset",
+            Self::Liability => "liability",
+            Self::Income => "income",
+        }
+    }
+}
+
+/// An account of the ledger. Only these exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// Ecash held for the owner and the purses.
+    PurseEcash,
+    /// Ecash that customers paid with.
+    TillEcash,
+    /// What the owner can spend.
+    Owner,
+    /// What an agent's purse can spend.
+    Purse(PurseName),
+    /// Received from customers for work that isn't finished.
+    SalesHeld,
+    /// Earned by answering.
+    InferenceIncome,
+}
+
+impl Account {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> AccountKind {
+        match self {
+            Self::PurseEcash | Self::TillEcash => AccountKind::Asset,
+            Self::Owner | Self::Purse(_) | Self::SalesHeld => AccountKind::Liability,
+            Self::InferenceIncome => AccountKind::Income,
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PurseEcash => f.write_str("ecash:purses"),
+            Self::TillEcash => f.write_str("ecash:till"),
+            Self::Owner => f.write_str("owner"),
+            Self::Purse(name) => write!(f, "purse:{name}"),
+            Self::SalesHeld => f.write_str("sales:held"),
+            Self::InferenceIncome => f.write_str("income:inference"),
+        }
+    }
+}
+
+/// An account as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AccountState {
+    /// Its name.
+    pub name: String,
+    /// `asset`, `liability` or `income`.
+    pub kind: String,
+    /// Credits minus debits that are posted.
+    pub balance_msat: i64,
+    /// Pending debits.
+    pub reserved_msat: i64,
+}
+
+impl AccountState {
+    /// What can still be reserved.
+    #[must_use]
+    pub const fn available_msat(&self) -> i64 {
+        self.balance_msat - self.reserved_msat
+    }
+}
+
+/// Creates `account` if it isn't there, and says how it stands.
+///
+/// # Errors
+/// If the database fails.
+pub fn ensure_account(db: &Connection, account: &Account) -> Result<AccountState, WalletError> {
+    let name = account.to_string();
+    db.prepare_cached("INSERT INTO accounts (name, kind) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((&name, account.kind().as_str()))?;
+    let state = db
+        .prepare_cached(
+            "SELECT name, kind, balance_msat, reserved_msat FROM accounts WHERE name = ?1",
+        )?
+        .query_row([&name], read_account)?;
+    Ok(state)
+}
+
+/// All accounts, by name.
+///
+/// # Errors
+/// If the database fails.
+pub fn accounts(db: &Connection) -> Result<Vec<AccountState>, WalletError> {
+    let mut statement = db.prepare_cached(
+        "SELECT name, kind, balance_msat, reserved_msat FROM accounts ORDER BY name",
+    )?;
+    let rows = statement.query_map([], read_account)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn read_account(row: &rusqlite::Row<'_>) -> rusqlite::Result<AccountState> {
+    Ok(AccountState {
+        name: row.get(0)?,
+        kind: row.get(1)?,
+        balance_msat: row.get(2)?,
+        reserved_msat: row.get(3)?,
+    })
+}

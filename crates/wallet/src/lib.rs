@@ -1,0 +1,40 @@
+//! Money that an agent cannot overspend.
+//!
+//! Three parts, each usable without the others:
+//!
+//! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
+//!   transfer between two accounts; what is reserved counts as spent.
+//! - [`purse`]: agents' purses. A [`purse::Budget`] is decided by a pure function
+//!   and enforced in the same SQLite transaction as the reservation.
+//! - [`ecash`]: Cashu rails on `cdk`: an embedded mint for play money, and wallets
+//!   whose every operation can be settled after a crash.
+//!
+//! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
+//! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
+//! is randomness.
+
+pub mod db;
+pub mod ecash;
+mod error;
+pub mod ledger;
+pub mod purse;
+
+pub use db::Db;
+pub use error::WalletError;
+pub use ledger::Account;
+
+/// Millisatoshi in one satoshi.
+pub const MSAT_PER_SAT: u64 = 1_000;
+
+/// Satoshi as millisatoshi; saturates, so that a hostile amount can never wrap
+/// into a small one.
+#[must_use]
+pub const fn sat_to_msat(amount_sat: u64) -> u64 {
+    amount_sat.saturating_mul(MSAT_PER_SAT)
+}
+
+/// Millisatoshi as satoshi, rounded up: what a payer must bring to cover them.
+#[must_use]
+pub const fn msat_to_sat_ceil(amount_msat: u64) -> u64 {
+    amount_msat.div_ceil(MSAT_PER_SAT)
+}

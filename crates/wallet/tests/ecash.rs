@@ -1,0 +1,193 @@
+//! Ecash against a real mint (the embedded one: real blind signatures, real files).
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use wallet::ecash::{EcashWallet, MintAccess, PlayMint, Redemption, TokenFate};
+
+const MINT_URL: &str = "http://127.0.0.1:1/mint";
+
+struct Place {
+    dir: tempfile::TempDir,
+    mint: PlayMint,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mint = PlayMint::open(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
+            .await
+            .unwrap();
+        Self { dir, mint }
+    }
+
+    async fn wallet(&self, name: &str) -> EcashWallet {
+        open(self.dir.path(), name, &self.mint).await
+    }
+}
+
+async fn open(dir: &Path, name: &str, mint: &PlayMint) -> EcashWallet {
+    let mut seed = [0; 64];
+    seed[0] = name.as_bytes()[0];
+    let access = MintAccess::Embedded(mint.clone());
+    EcashWallet::open(&dir.join(format!("{name}.db")), MINT_URL, seed, access)
+        .await
+        .unwrap()
+}
+
+async fn funded(place: &Place, name: &str, amount_sat: u64) -> EcashWallet {
+    let wallet = place.wallet(name).await;
+    let quote = wallet.quote_funding(amount_sat).await.unwrap();
+    assert_eq!(wallet.fund(&quote).await.unwrap(), amount_sat);
+    assert_eq!(wallet.funded(&quote).await.unwrap(), Some(amount_sat));
+    wallet
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_goes_round_without_loss() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 100).await;
+    let seller = place.wallet("seller").await;
+
+    let paid = buyer.issue(37).await.unwrap();
+    assert_eq!((paid.amount_sat, paid.fee_sat), (37, 0));
+    assert!(paid.token.starts_with("cashuB"));
+    let (token, operation) = (paid.token.clone(), paid.operation);
+    drop(paid);
+    assert_eq!(buyer.fate(operation).await.unwrap(), TokenFate::Outstanding);
+    assert_eq!(seller.redeem("sale", &token).await.unwrap(), 37);
+    assert_eq!(buyer.fate(operation).await.unwrap(), TokenFate::Claimed);
+    assert_eq!(
+        seller.redemption("sale").await.unwrap(),
+        Redemption::Done { amount_sat: 37 }
+    );
+    assert_eq!(buyer.holdings().await.unwrap().unspent_sat, 63);
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 37);
+
+    let twice = seller.redeem("again", &token).await.unwrap_err();
+    assert_eq!(twice.code(), "ecash_spent");
+    assert_eq!(seller.redemption("again").await.unwrap(), Redemption::None);
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 37);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_tokens_are_refused_and_change_nothing() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 64).await;
+    let seller = place.wallet("seller").await;
+    for bad in ["", "cashuB", "cashuBo2F0", "not a token", "cashuA!!!!"] {
+        assert_eq!(
+            seller.redeem("bad", bad).await.unwrap_err().code(),
+            "ecash_malformed",
+            "{bad}"
+        );
+    }
+    // A token of a mint with the same URL but other keys: a forgery.
+    let forger = Place::new().await;
+    let other = PlayMint::open(&forger.dir.path().join("forged.db"), &[9; 64], MINT_URL)
+        .await
+        .unwrap();
+    let crook = open(forger.dir.path(), "crook", &other).await;
+    let quote = crook.quote_funding(10).await.unwrap();
+    crook.fund(&quote).await.unwrap();
+    let forged = crook.issue(10).await.unwrap();
+    let error = seller.redeem("forged", &forged.token).await.unwrap_err();
+    assert_eq!(error.code(), "ecash_invalid", "{error}");
+    assert!(!error.is_unknown());
+    assert_eq!(seller.redemption("forged").await.unwrap(), Redemption::None);
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 0);
+    assert_eq!(
+        buyer.issue(65).await.unwrap_err().code(),
+        "ecash_insufficient"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_can_be_taken_back_until_it_is_claimed() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 50).await;
+    let seller = place.wallet("seller").await;
+
+    let operation = buyer.issue(20).await.unwrap().operation;
+    assert_eq!(
+        buyer.take_back(operation).await.unwrap(),
+        TokenFate::TakenBack
+    );
+    assert_eq!(buyer.fate(operation).await.unwrap(), TokenFate::TakenBack);
+    assert_eq!(buyer.holdings().await.unwrap().unspent_sat, 50);
+
+    let paid = buyer.issue(20).await.unwrap();
+    let (token, operation) = (paid.token.clone(), paid.operation);
+    drop(paid);
+    seller.redeem("sale", &token).await.unwrap();
+    assert_eq!(
+        buyer.take_back(operation).await.unwrap(),
+        TokenFate::Claimed
+    );
+    assert_eq!(buyer.holdings().await.unwrap().unspent_sat, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_takes_back_what_was_not_recorded_and_keeps_what_was() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 50).await;
+    let recorded = buyer.issue(8).await.unwrap().operation;
+    let orphan = buyer.issue(16).await.unwrap().operation;
+    drop(buyer); // the process dies here
+    let buyer = place.wallet("buyer").await;
+    assert!(
+        buyer
+            .recovery()
+            .await
+            .run(&HashSet::from([recorded]))
+            .await
+            .unwrap()
+    );
+    assert_eq!(buyer.fate(recorded).await.unwrap(), TokenFate::Outstanding);
+    assert_eq!(buyer.fate(orphan).await.unwrap(), TokenFate::TakenBack);
+    let holdings = buyer.holdings().await.unwrap();
+    assert_eq!((holdings.unspent_sat, holdings.in_flight_sat), (42, 8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recovery_waits_for_a_token_that_is_being_recorded() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 50).await;
+    let issued = buyer.issue(8).await.unwrap();
+    let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), buyer.recovery());
+    assert!(
+        waiting.await.is_err(),
+        "recovery must wait for the guard in `Issued`"
+    );
+    drop(issued);
+    buyer.recovery().await.run(&HashSet::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_of_many_concurrent_redemptions_wins() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 64).await;
+    let token = buyer.issue(32).await.unwrap().token.clone();
+    let seller = std::sync::Arc::new(place.wallet("seller").await);
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let (seller, token) = (seller.clone(), token.clone());
+            tokio::spawn(async move { seller.redeem(&format!("try-{n}"), &token).await })
+        })
+        .collect();
+    let mut won = 0;
+    for task in tasks {
+        won += u64::from(task.await.unwrap().is_ok());
+    }
+    assert!(seller.recovery().await.run(&HashSet::new()).await.unwrap());
+    let mut done = 0;
+    for n in 0..8 {
+        let outcome = seller.redemption(&format!("try-{n}")).await.unwrap();
+        assert_ne!(outcome, Redemption::Unknown);
+        done += u64::from(matches!(outcome, Redemption::Done { .. }));
+    }
+    assert!(won <= 1);
+    assert_eq!(done, 1, "exactly one redemption may call the money its own");
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 32);
+}
