@@ -1,0 +1,60 @@
+# `make run` and `make test` are complete: each installs what is missing first. `make help` lists the rest.
+
+SHELL := /bin/bash
+
+# rustup puts cargo here; a shell that was open at the time doesn't know it yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+# The programs for the compatibility tests, which read this.
+export FREEHOLD_COMPAT_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/freehold/compat
+
+# One profile for everything, so that dependencies compile once.
+CARGO_FLAGS := --release --locked
+FREEHOLD := $(or $(CARGO_TARGET_DIR),target)/release/freehold
+FUZZ_SECONDS ?= 30
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: build ## install what is missing, build, fetch the default model, start the node
+	$(FREEHOLD) model pull
+	@exec $(FREEHOLD) up
+
+.PHONY: test
+test: setup ## run all tests, those with the real model and with other people's clients too
+	@scripts/compat-setup --install || true
+	cargo test $(CARGO_FLAGS) --workspace --no-run
+	@$(FREEHOLD) model pull || echo "The default model can't be had: the tests that need it will be SKIPPED." >&2
+	cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+
+.PHONY: bench
+bench: build ## measure paid and unpaid latency, and tokens a second
+	$(FREEHOLD) model pull
+	cargo run $(CARGO_FLAGS) -p freehold --example bench
+
+.PHONY: build
+build: setup ## build the program
+	cargo build $(CARGO_FLAGS) -p freehold
+
+.PHONY: setup
+setup: ## install missing system packages (Debian and Ubuntu)
+	@scripts/setup
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: setup ## check format, lints, licences and banned crates
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	scripts/deny
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser of outside bytes for FUZZ_SECONDS each (nightly only)
+	scripts/fuzz $(FUZZ_SECONDS)
+
+.PHONY: clean
+clean: ## remove everything that was built
+	cargo clean

@@ -1,0 +1,280 @@
+//! Holds the arrows of `ARCHITECTURE.md` (`freehold → node → rooms`), and a few habits of tidiness.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// Where in the house a crate stands. That decides what it may depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A subject of its own, which could be published alone.
+    Room,
+    /// Composes the rooms.
+    Hall,
+    /// What the outside world sees: the command line, the API, the pages.
+    Doors,
+}
+
+/// Every crate of the workspace. A new one is entered here, and so gets its rules.
+const HOUSE: [(&str, Place); 6] = [
+    ("wallet", Place::Room),
+    ("http402", Place::Room),
+    ("timestamp", Place::Room),
+    ("inference", Place::Room),
+    ("node", Place::Hall),
+    ("freehold", Place::Doors),
+];
+
+/// Crates that serve the web, which only the doors do. Clients such as `reqwest` are no matter here.
+const WEB_FRAMEWORKS: [&str; 14] = [
+    "axum",
+    "axum-core",
+    "axum-extra",
+    "axum-server",
+    "actix-web",
+    "cdk-axum",
+    "hyper",
+    "hyper-util",
+    "maud",
+    "poem",
+    "rocket",
+    "salvo",
+    "tower-http",
+    "warp",
+];
+
+/// The longest that a file of Rust may be. Well before that it is time to look for the seam.
+const LINES_MAX: usize = 600;
+
+/// A crate and all that it names in `[dependencies]`, `[dev-dependencies]` and `[build-dependencies]`.
+/// Tests are held to the arrows too: otherwise `cargo test -p timestamp` would soon build the wallet.
+struct Crate {
+    name: String,
+    dependencies: Vec<String>,
+}
+
+impl Crate {
+    fn new(name: &str, dependencies: &[&str]) -> Self {
+        Self {
+            name: name.into(),
+            dependencies: dependencies.iter().map(|&d| d.into()).collect(),
+        }
+    }
+}
+
+fn place_of(name: &str) -> Option<Place> {
+    let (_, place) = HOUSE.iter().find(|(known, _)| *known == name)?;
+    Some(*place)
+}
+
+/// Why a crate standing at `place` may not depend on `dependency`, if it may not.
+fn objection(place: Place, dependency: &str) -> Option<&'static str> {
+    match (place, place_of(dependency)) {
+        (Place::Room, Some(_)) => Some(
+            "a room depends on no other crate of the house: take what it needs as a trait or a value, and let \
+             `node` supply it",
+        ),
+        (Place::Hall, Some(Place::Hall | Place::Doors)) => {
+            Some("the hall knows only the rooms: whatever is above it calls it")
+        }
+        (Place::Doors, Some(Place::Room | Place::Doors)) => {
+            Some("the doors speak to `node` only: give `Node` what they need from the room")
+        }
+        (Place::Room | Place::Hall, None) if WEB_FRAMEWORKS.contains(&dependency) => {
+            Some("only the doors know the web: keep the framework in `freehold`")
+        }
+        _ => None,
+    }
+}
+
+/// One line for each arrow that points the wrong way, and for each crate that the table lacks.
+fn wrong_arrows(crates: &[Crate]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for Crate { name, dependencies } in crates {
+        let Some(place) = place_of(name) else {
+            wrong.push(format!(
+                "{name} is new: enter it in HOUSE in crates/freehold/tests/arrows.rs, and draw it in ARCHITECTURE.md"
+            ));
+            continue;
+        };
+        for dependency in dependencies {
+            if let Some(why) = objection(place, dependency) {
+                wrong.push(format!("{name} → {dependency}: {why}"));
+            }
+        }
+    }
+    wrong
+}
+
+/// The checkout. Asked for at run time, since a target directory may outlive the checkout that filled it.
+fn workspace() -> PathBuf {
+    let freehold = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs this test"));
+    freehold.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// The workspace as cargo sees it: names are those of the packages, whatever they are renamed to.
+fn crates() -> Vec<Crate> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(workspace())
+        .output()
+        .expect("cargo runs");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo metadata: {complaint}");
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap();
+            let names: Vec<_> = dependencies.iter().map(name_of).collect();
+            Crate::new(name_of(package), &names)
+        })
+        .collect()
+}
+
+fn name_of(value: &Value) -> &str {
+    value["name"].as_str().expect("it has a name")
+}
+
+/// All Rust files below a folder, without what was built.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// `tests.rs` and `…_tests.rs` belong to the module beside them, and what that says holds for them.
+fn is_test_module(file: &Path) -> bool {
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    stem.is_some_and(|stem| stem == "tests" || stem.ends_with("_tests"))
+}
+
+/// Whether a manifest takes the workspace's lints, by the section that says so.
+fn takes_workspace_lints(manifest: &str) -> bool {
+    let mut lines = manifest.lines().map(str::trim);
+    lines.any(|line| line == "[lints]") && lines.next() == Some("workspace = true")
+}
+
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n  {}\n", wrong.join("\n  "));
+}
+
+#[test]
+fn every_arrow_points_inwards() {
+    assert_none(&wrong_arrows(&crates()));
+}
+
+#[test]
+fn the_table_has_no_crate_that_is_gone() {
+    let crates = crates();
+    for (name, _) in HOUSE {
+        let found = crates.iter().any(|c| c.name == name);
+        assert!(found, "{name} is in HOUSE, but not in the workspace");
+    }
+}
+
+#[test]
+fn every_crate_takes_the_workspace_lints() {
+    for Crate { name, .. } in crates() {
+        let manifest = workspace().join("crates").join(&name).join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).expect("a crate's folder has its name");
+        let takes = takes_workspace_lints(&text);
+        assert!(
+            takes,
+            "{name}: its Cargo.toml lacks [lints] workspace = true"
+        );
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_is_short() {
+    let mut wrong = Vec::new();
+    for file in rust_files(&workspace().join("crates")) {
+        let text = fs::read_to_string(&file).unwrap();
+        let shown = file.strip_prefix(workspace()).unwrap().display();
+        let in_src = file.components().any(|part| part.as_os_str() == "src");
+        if in_src && !is_test_module(&file) && !text.starts_with("//!") {
+            wrong.push(format!(
+                "{shown}: begin with a //! comment that says what it is for"
+            ));
+        }
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            wrong.push(format!("{shown}: {lines} lines, {LINES_MAX} at most"));
+        }
+    }
+    assert_none(&wrong);
+}
+
+/// The check itself: what it objects to in a house with one more crate, or one more arrow.
+#[track_caller]
+fn check(name: &str, dependency: &str, expected: Option<&str>) {
+    let found = wrong_arrows(&[Crate::new(name, &["serde", dependency])]);
+    match expected {
+        None => assert_none(&found),
+        Some(part) => {
+            assert_eq!(found.len(), 1, "{name} → {dependency}: {found:?}");
+            assert!(
+                found[0].contains(part),
+                "{found:?} says nothing of {part:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn right_arrows_pass() {
+    check("freehold", "node", None);
+    check("freehold", "axum", None);
+    check("node", "wallet", None);
+    check("node", "reqwest", None);
+    check("inference", "reqwest", None);
+}
+
+#[test]
+fn a_room_that_leaves_its_room_is_caught() {
+    check("wallet", "timestamp", Some("wallet → timestamp"));
+    check("http402", "node", Some("as a trait or a value"));
+    check("timestamp", "freehold", Some("timestamp → freehold"));
+    check("wallet", "cdk-axum", Some("only the doors"));
+}
+
+#[test]
+fn a_hall_that_looks_outside_is_caught() {
+    check("node", "freehold", Some("node → freehold"));
+    check("node", "axum", Some("only the doors"));
+}
+
+#[test]
+fn a_door_that_reaches_past_the_hall_is_caught() {
+    check("freehold", "wallet", Some("speak to `node` only"));
+}
+
+#[test]
+fn a_crate_that_the_table_lacks_is_caught() {
+    check("attic", "axum", Some("attic is new"));
+}
+
+#[test]
+fn lints_that_are_not_the_workspaces_are_caught() {
+    assert!(takes_workspace_lints(
+        "[package]\n\n[lints]\nworkspace = true\n"
+    ));
+    assert!(!takes_workspace_lints("[package]\nworkspace = true\n"));
+    assert!(!takes_workspace_lints(
+        "[lints.rust]\nunsafe_code = \"allow\"\n"
+    ));
+}
