@@ -15,7 +15,7 @@ mod transfer;
 pub use account::{Account, AccountKind, AccountState, accounts, ensure_account};
 pub use check::{Report, check};
 pub use transfer::{
-    NewTransfer, Transfer, TransferState, get, list, post, reserve, transfer, void,
+    NewTransfer, Transfer, TransferState, get, list, pending, post, reserve, transfer, void,
 };
 
 /// The ledger's tables. The constraints repeat the invariants, so that no bug
@@ -44,4 +44,5 @@ CREATE TABLE IF NOT EXISTS transfers (
     CHECK ((state = 'pending') = (settled_ms IS NULL))
 ) STRICT;
 CREATE INDEX IF NOT EXISTS transfers_debit ON transfers (debit, created_ms);
+CREATE INDEX IF NOT EXISTS transfers_pending ON transfers (state) WHERE state = 'pending';
 ";

@@ -142,6 +142,17 @@ pub fn get(db: &Connection, id: &str) -> Result<Option<Transfer>, WalletError> {
     Ok(db.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
+/// All reservations whose end isn't known yet, oldest first.
+///
+/// # Errors
+/// If the database fails.
+pub fn pending(db: &Connection) -> Result<Vec<Transfer>, WalletError> {
+    let sql = format!("SELECT {COLUMNS} FROM transfers WHERE state = 'pending' ORDER BY seq");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// The newest `limit` transfers, oldest first, of one account or of all.
 ///
 /// # Errors

@@ -1,0 +1,240 @@
+//! The node's one error type: what happened, whose fault it is, and what to do.
+
+use inference::store::StoreError;
+use wallet::WalletError;
+use wallet::ecash::EcashError;
+
+use crate::serve::Settled;
+
+/// Short for results of the node.
+pub type Result<T> = std::result::Result<T, NodeError>;
+
+/// What can go wrong at a node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The configuration can't be used.
+    #[error("the configuration can't be used: {0}")]
+    Config(String),
+    /// Another process has this data directory open.
+    #[error("another Freehold process is using {0}")]
+    AlreadyRunning(String),
+    /// A file of the node can't be read or written.
+    #[error("{what}: {source}")]
+    File {
+        /// Which file, and what was to be done with it.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A secret's file is readable by others.
+    #[error("{0} can be read by other users")]
+    SecretExposed(String),
+    /// The bearer token opens nothing.
+    #[error("the bearer token is not valid here")]
+    TokenInvalid,
+    /// No model is installed.
+    #[error("no model is installed")]
+    ModelMissing,
+    /// The request names a model that isn't loaded.
+    #[error("there is no model {0:?} here")]
+    ModelUnknown(String),
+    /// The model room refused or failed.
+    #[error(transparent)]
+    Inference(#[from] inference::Error),
+    /// The model store refused or failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The ledger refused or failed.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// The ecash rail refused or failed.
+    #[error(transparent)]
+    Ecash(#[from] EcashError),
+    /// The payment protocol refused.
+    #[error(transparent)]
+    Http402(#[from] http402::Error),
+    /// The receipts log refused or failed.
+    #[error(transparent)]
+    Receipt(#[from] timestamp::Error),
+    /// The token already paid for another request.
+    #[error("this token already paid for another request")]
+    PaymentUsed,
+    /// Far more money than the price.
+    #[error("the token is worth {given_sat} sat, far above the price of {price_sat} sat")]
+    PaymentTooMuch {
+        /// The token's worth.
+        given_sat: u64,
+        /// The highest price of the request.
+        price_sat: u64,
+    },
+    /// A paid request failed; the money goes back.
+    #[error("{error}; the payment is returned")]
+    Refunded {
+        /// What failed.
+        error: Box<NodeError>,
+        /// What goes back.
+        settled: Box<Settled>,
+    },
+    /// A paid request that failed earlier; its refund is handed out again.
+    #[error("{message}")]
+    FailedBefore {
+        /// The code of what failed.
+        code: String,
+        /// What failed.
+        message: String,
+    },
+    /// Nothing with this id.
+    #[error("there is no {what} {id:?}")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// The request to another server can't be made or failed before any payment.
+    #[error("{url}: {reason}")]
+    Upstream {
+        /// Where to.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A request for `fetch` that can't be sent.
+    #[error("the request can't be sent: {0}")]
+    BadFetch(String),
+    /// Paid, and no answer yet.
+    #[error("payment {id} was sent, and the seller hasn't answered yet: {reason}")]
+    PaymentPending {
+        /// The payment.
+        id: String,
+        /// The last thing that went wrong.
+        reason: String,
+    },
+}
+
+impl From<rusqlite::Error> for NodeError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Wallet(error.into())
+    }
+}
+
+impl NodeError {
+    /// For `map_err` on file operations.
+    pub(crate) fn file(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::File { what, source }
+    }
+
+    /// A stable, machine-readable name of this kind of error.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Config(_) => "config_invalid",
+            Self::AlreadyRunning(_) => "already_running",
+            Self::File { .. } => "file_error",
+            Self::SecretExposed(_) => "secret_exposed",
+            Self::TokenInvalid => "token_invalid",
+            Self::ModelMissing => "model_missing",
+            Self::ModelUnknown(_) => "model_not_found",
+            Self::Inference(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Wallet(error) => error.code(),
+            Self::Ecash(error) => error.code(),
+            Self::Http402(error) => error.code(),
+            Self::Receipt(error) => error.code(),
+            Self::PaymentUsed => "payment_used",
+            Self::PaymentTooMuch { .. } => "payment_too_much",
+            Self::Refunded { error, .. } => error.code(),
+            Self::FailedBefore { code, .. } => code,
+            Self::NotFound { .. } => "not_found",
+            Self::Upstream { .. } => "upstream_failed",
+            Self::BadFetch(_) => "fetch_invalid",
+            Self::PaymentPending { .. } => "payment_pending",
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Config(_) => "mend the file or the flag that it names",
+            Self::AlreadyRunning(_) => "stop the other process, or use another --data-dir",
+            Self::File { .. } => "check the path, its permissions and the disk's free space",
+            Self::SecretExposed(_) => "run `chmod 600` on it, and think about who may have read it",
+            Self::TokenInvalid => "use the owner's token or a purse's; leave it out to pay per request",
+            Self::ModelMissing => "run `freehold model pull`",
+            Self::ModelUnknown(_) => "GET /v1/models lists what is here",
+            Self::Inference(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Wallet(error) => error.hint(),
+            Self::Ecash(error) => error.hint(),
+            Self::Http402(error) => error.hint(),
+            Self::Receipt(error) => error.hint(),
+            Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
+            Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
+            Self::Refunded { error, .. } => return error.hint(),
+            Self::FailedBefore { .. } => "the refund is in the X-Cashu header",
+            Self::NotFound { .. } => "check the id",
+            Self::Upstream { .. } => "check the address, and that the server is up; nothing was paid",
+            Self::BadFetch(_) => "check the method, the URL and the headers",
+            Self::PaymentPending { .. } => {
+                "nothing is lost: the node goes on trying, and takes the money back if it can't be had"
+            }
+        }
+        .to_owned()
+    }
+
+    /// The HTTP status that says this to a client.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::Config(_) | Self::SecretExposed(_) | Self::File { .. } => 500,
+            Self::AlreadyRunning(_) | Self::PaymentUsed => 409,
+            Self::TokenInvalid => 401,
+            Self::ModelMissing => 503,
+            Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
+            Self::Inference(error) => error.http_status(),
+            Self::Store(_) | Self::Receipt(_) => 500,
+            Self::Wallet(error) => wallet_status(error),
+            Self::Ecash(error) if error.is_unknown() => 503,
+            Self::Ecash(EcashError::Insufficient { .. }) => 402,
+            Self::Ecash(_) | Self::PaymentTooMuch { .. } | Self::BadFetch(_) => 400,
+            Self::Http402(error) => error.http_status(),
+            Self::Refunded { error, .. } => error.http_status(),
+            Self::FailedBefore { .. } => 500,
+            Self::Upstream { .. } => 502,
+            Self::PaymentPending { .. } => 504,
+        }
+    }
+
+    /// True if the user can mend it (exit code 1), false if it is ours (exit code 2).
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        match self {
+            Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
+            Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
+            other => other.http_status() < 500,
+        }
+    }
+
+    /// What goes back to the payer of a request that failed.
+    #[must_use]
+    pub fn refund(&self) -> Option<&Settled> {
+        match self {
+            Self::Refunded { settled, .. } => Some(settled),
+            _ => None,
+        }
+    }
+}
+
+fn wallet_status(error: &WalletError) -> u16 {
+    match error {
+        WalletError::Database(_) | WalletError::TransferState { .. } => 500,
+        WalletError::UnknownPurse(_) => 404,
+        WalletError::PurseExists(_) | WalletError::IdempotencyConflict(_) => 409,
+        WalletError::Insufficient { .. } => 402,
+        WalletError::Revoked(_) | WalletError::Budget { .. } => 403,
+        WalletError::Amount(_) | WalletError::Name(_) => 400,
+    }
+}

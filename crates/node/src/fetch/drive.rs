@@ -1,0 +1,300 @@
+//! Drives a payment from state to state. Each step is durable before the next begins, so
+//! this is both the live path and the way back from a crash.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http402::xcashu::{self, TokenOutline};
+use serde_json::Value;
+use timestamp::proof::ReceiptProof;
+use wallet::ecash::{Redemption, TokenFate};
+use wallet::{ledger, sat_to_msat};
+
+use super::payment::inconsistent;
+use super::{Fetched, HttpAnswer, Payment, PaymentState, send};
+use crate::error::{NodeError, Result};
+use crate::node::{Node, now_ms};
+use crate::receipts;
+
+/// Pauses between tries to get the answer that was paid for.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// After so long without an answer the money is taken back, if the seller hasn't got it.
+const PATIENCE_MS: i64 = 15 * 60 * 1_000;
+
+/// What a try to get the answer led to.
+enum Try {
+    /// The seller's last word.
+    Final(HttpAnswer),
+    /// The seller refuses the token or the request.
+    Refused(HttpAnswer),
+    /// Nothing certain.
+    Unclear(String),
+}
+
+impl Node {
+    /// Takes the payment as far as it goes. The caller holds its lock.
+    pub(super) async fn drive(&self, mut payment: Payment) -> Result<Fetched> {
+        loop {
+            payment = match payment.state {
+                PaymentState::Reserved => self.make_token(payment).await?,
+                PaymentState::Paying => self.ask_seller(payment).await?,
+                PaymentState::Answered => match self.settle_payment(payment.clone()).await {
+                    Ok(settled) => settled,
+                    // The answer is here; the change comes in when the mint answers again.
+                    Err(NodeError::Ecash(error)) if error.is_unknown() => return deliver(&payment),
+                    Err(error) => return Err(error),
+                },
+                PaymentState::Settled | PaymentState::Voided => return deliver(&payment),
+            };
+        }
+    }
+
+    async fn make_token(&self, mut payment: Payment) -> Result<Payment> {
+        // After a crash: a token that was made but never recorded was never sent either,
+        // and recovery has taken it back.
+        let issued = match self.inner.purses.issue(payment.amount_sat).await {
+            Ok(issued) => issued,
+            Err(error) => {
+                payment.error = Some(error.to_string());
+                self.void_payment(payment).await?;
+                return Err(error.into());
+            }
+        };
+        payment.state = PaymentState::Paying;
+        payment.operation = Some(issued.operation);
+        payment.token = Some(issued.token.clone());
+        payment.fee_sat = issued.fee_sat;
+        self.save(&payment).await?;
+        drop(issued);
+        Ok(payment)
+    }
+
+    async fn ask_seller(&self, mut payment: Payment) -> Result<Payment> {
+        let mut reason = String::new();
+        for pause in PAUSES {
+            match self.try_seller(&payment).await? {
+                Try::Final(answer) => return self.keep_answer(payment, answer).await,
+                Try::Refused(answer) => {
+                    if self.take_back(&payment).await? == TokenFate::TakenBack {
+                        payment.answer = Some(answer);
+                        return self.void_payment(payment).await;
+                    }
+                    // It took the money and refuses: what it says is what was bought.
+                    return self.keep_answer(payment, answer).await;
+                }
+                Try::Unclear(why) => reason = why,
+            }
+            tokio::time::sleep(pause).await;
+        }
+        if now_ms() - payment.created_ms > PATIENCE_MS {
+            if self.take_back(&payment).await? == TokenFate::TakenBack {
+                payment.error = Some(reason);
+                return self.void_payment(payment).await;
+            }
+            payment.error = Some(format!("paid, and never answered: {reason}"));
+            payment.state = PaymentState::Answered;
+            self.save(&payment).await?;
+            return Ok(payment);
+        }
+        Err(NodeError::PaymentPending {
+            id: payment.id,
+            reason,
+        })
+    }
+
+    async fn try_seller(&self, payment: &Payment) -> Result<Try> {
+        let token = payment
+            .token
+            .as_deref()
+            .ok_or_else(|| inconsistent(&payment.id))?;
+        let answer = match send(&self.inner.http, &payment.request, Some(token)).await {
+            Ok(answer) => answer,
+            Err(NodeError::Upstream { reason, .. }) => return Ok(Try::Unclear(reason)),
+            Err(error) => return Err(error),
+        };
+        let says_what_it_cost = change_of(&answer).is_some() || receipt_of(&answer).is_some();
+        Ok(match answer.status {
+            200..=399 => Try::Final(answer),
+            _ if says_what_it_cost => Try::Final(answer),
+            429 | 500..=599 => Try::Unclear(format!("the seller answers {}", answer.status)),
+            _ => Try::Refused(answer),
+        })
+    }
+
+    async fn take_back(&self, payment: &Payment) -> Result<TokenFate> {
+        let operation = payment.operation.ok_or_else(|| inconsistent(&payment.id))?;
+        Ok(self.inner.purses.take_back(operation).await?)
+    }
+
+    /// The answer, the change token and the receipt are durable before anything else.
+    async fn keep_answer(&self, mut payment: Payment, answer: HttpAnswer) -> Result<Payment> {
+        payment.state = PaymentState::Answered;
+        payment.change_token = change_of(&answer);
+        let receipt = receipt_of(&answer).filter(|proof| match proof.verify(None) {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the seller's receipt doesn't hold");
+                false
+            }
+        });
+        payment.receipt_id = receipt
+            .as_ref()
+            .map(|proof| proof.signed_receipt.receipt.id.clone());
+        payment.answer = Some(answer);
+        let row = payment.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                if let Some(proof) = receipt {
+                    receipts::keep_received(tx, &row.id, &proof)?;
+                }
+                row.update(tx, now_ms())
+            })
+            .await?;
+        Ok(payment)
+    }
+
+    /// Redeems the change, and books what the answer really cost.
+    async fn settle_payment(&self, mut payment: Payment) -> Result<Payment> {
+        let change_sat = match &payment.change_token {
+            Some(token) => self.redeem_change(&payment.id, token).await?,
+            None => 0,
+        };
+        let handed_sat = payment.amount_sat + payment.fee_sat;
+        let spent_sat = handed_sat.saturating_sub(change_sat);
+        payment.spent_sat = Some(spent_sat);
+        payment.state = PaymentState::Settled;
+        let row = payment.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                ledger::post(tx, &row.transfer_id(), sat_to_msat(spent_sat), now_ms())?;
+                row.update(tx, now_ms())
+            })
+            .await?;
+        self.close_operation(&payment);
+        Ok(payment)
+    }
+
+    /// What the change brought in; nothing if the seller cheated with it.
+    async fn redeem_change(&self, payment_id: &str, token: &str) -> Result<u64> {
+        let key = format!("change:{payment_id}");
+        match self.inner.purses.redemption(&key).await? {
+            Redemption::Done { amount_sat } => return Ok(amount_sat),
+            Redemption::Lost => return Ok(0),
+            Redemption::Unknown => {
+                // A crash or a silent mint in the middle of it: settle, then look again.
+                self.settle_purses().await?;
+                if let Redemption::Done { amount_sat } = self.inner.purses.redemption(&key).await? {
+                    return Ok(amount_sat);
+                }
+            }
+            Redemption::None => {}
+        }
+        match self.inner.purses.redeem(&key, token).await {
+            Ok(amount_sat) => Ok(amount_sat),
+            Err(error) if error.is_unknown() => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, payment_id, "the seller's change is worthless");
+                Ok(0)
+            }
+        }
+    }
+
+    async fn void_payment(&self, mut payment: Payment) -> Result<Payment> {
+        payment.state = PaymentState::Voided;
+        payment.spent_sat = Some(0);
+        let row = payment.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                ledger::void(tx, &row.transfer_id(), now_ms())?;
+                row.update(tx, now_ms())
+            })
+            .await?;
+        Ok(payment)
+    }
+
+    async fn save(&self, payment: &Payment) -> Result<()> {
+        let row = payment.clone();
+        self.inner
+            .db
+            .write(move |tx| row.update(tx, now_ms()))
+            .await
+    }
+
+    /// Tells the wallet that the token was claimed, so that it forgets the operation. In
+    /// the background: nobody waits for it, and recovery does it too.
+    fn close_operation(&self, payment: &Payment) {
+        let Some(operation) = payment.operation else {
+            return;
+        };
+        let node = self.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(error) = node.inner.purses.fate(operation).await {
+                tracing::debug!(%error, "a claimed token is checked again later");
+            }
+        });
+    }
+}
+
+/// What the caller of `fetch` gets to see.
+fn deliver(payment: &Payment) -> Result<Fetched> {
+    let view = payment.view();
+    match &payment.answer {
+        Some(answer) => Ok(Fetched {
+            payment: Some(view),
+            ..answer.clone().into_fetched()
+        }),
+        None => Err(NodeError::Upstream {
+            url: payment.request.url.clone(),
+            reason: payment.error.clone().unwrap_or_else(|| "no answer".into()),
+        }),
+    }
+}
+
+/// The change in the answer's header, or at the end of a stream.
+fn change_of(answer: &HttpAnswer) -> Option<String> {
+    let headers = answer
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    if let Ok(Some(outline)) = xcashu::change(headers) {
+        return Some(outline.token().to_owned());
+    }
+    let payment = stream_payment(answer)?;
+    let outline = TokenOutline::parse(payment.get("change")?.as_str()?).ok()?;
+    Some(outline.token().to_owned())
+}
+
+fn receipt_of(answer: &HttpAnswer) -> Option<ReceiptProof> {
+    if let Some(text) = answer.header("freehold-receipt") {
+        let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        return ReceiptProof::from_json(&json).ok();
+    }
+    let receipt = stream_payment(answer)?.get("receipt")?.to_string();
+    ReceiptProof::from_json(receipt.as_bytes()).ok()
+}
+
+/// The object `payment` in one of the last events of a stream.
+fn stream_payment(answer: &HttpAnswer) -> Option<Value> {
+    if !answer
+        .header("content-type")?
+        .starts_with("text/event-stream")
+    {
+        return None;
+    }
+    let text = std::str::from_utf8(&answer.body).ok()?;
+    text.lines()
+        .rev()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .take(8)
+        .filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok())
+        .find_map(|mut event| event.get_mut("payment").map(Value::take))
+}

@@ -1,0 +1,129 @@
+//! Requests to other servers, bounded in time and size.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Url, redirect};
+
+use super::{FetchRequest, Fetched};
+use crate::error::{NodeError, Result};
+
+/// The largest answer that is kept.
+const BODY_BYTES_MAX: usize = 16 << 20;
+/// A model may think for minutes.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub(super) struct HttpAnswer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl HttpAnswer {
+    pub fn into_fetched(self) -> Fetched {
+        let Self {
+            status,
+            headers,
+            body,
+        } = self;
+        Fetched {
+            status,
+            headers,
+            body,
+            payment: None,
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value.as_str())
+    }
+}
+
+/// The client for `fetch`. It follows no redirect: a token is for the server that asked.
+pub(crate) fn client() -> Result<Client> {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(TIMEOUT)
+        .user_agent(concat!("freehold/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| NodeError::Config(format!("the HTTP client: {error}")))
+}
+
+/// Sends the request, with a token if it is to be paid for.
+pub(super) async fn send(
+    client: &Client,
+    request: &FetchRequest,
+    token: Option<&str>,
+) -> Result<HttpAnswer> {
+    let bad = |why: String| NodeError::BadFetch(why);
+    let url = Url::parse(&request.url).map_err(|error| bad(format!("{}: {error}", request.url)))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad(format!("{}: only http and https", request.url)));
+    }
+    let method = Method::from_bytes(request.method.as_bytes())
+        .map_err(|_| bad(format!("method {:?}", request.method)))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let parsed = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        );
+        let (Ok(name), Ok(value)) = parsed else {
+            return Err(bad(format!("header {name:?}")));
+        };
+        headers.append(name, value);
+    }
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(token).map_err(|_| bad("the token".into()))?;
+        value.set_sensitive(true);
+        headers.insert("x-cashu", value);
+    }
+    let failed = |error: reqwest::Error| NodeError::Upstream {
+        url: request.url.clone(),
+        reason: root_cause(&error),
+    };
+    let mut builder = client.request(method, url).headers(headers);
+    if let Some(body) = &request.body {
+        builder = builder.body(body.clone());
+    }
+    let mut response = builder.send().await.map_err(failed)?;
+    let mut answer = HttpAnswer {
+        status: response.status().as_u16(),
+        headers: text_headers(response.headers()),
+        body: Vec::new(),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if answer.body.len() + chunk.len() > BODY_BYTES_MAX {
+            let reason = format!("the answer is longer than {BODY_BYTES_MAX} bytes");
+            return Err(NodeError::Upstream {
+                url: request.url.clone(),
+                reason,
+            });
+        }
+        answer.body.extend_from_slice(&chunk);
+    }
+    Ok(answer)
+}
+
+fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect()
+}
+
+/// reqwest's own text says little more than "error sending request".
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

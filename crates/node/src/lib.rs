@@ -1,0 +1,44 @@
+//! The hall of Freehold: it composes the rooms (`wallet`, `http402`, `timestamp`,
+//! `inference`) into one [`Node`], which the doors (CLI, HTTP API, web page) speak to.
+//!
+//! The way of one paid request is [`Node::serve`]; the way of one paying request is
+//! [`Node::fetch`]. Everything that must survive a crash is in one SQLite file, so
+//! that money, answers and receipts are booked in one transaction.
+
+mod config;
+mod doctor;
+mod engine;
+mod error;
+mod fetch;
+mod files;
+mod keys;
+mod locks;
+mod node;
+mod purses;
+mod receipts;
+mod recovery;
+mod serve;
+mod status;
+mod tasks;
+
+pub use config::{Config, EngineSettings, Network, Overrides, PriceConfig};
+pub use doctor::Finding;
+pub use engine::{Worker, model_store, run_inference_worker};
+pub use error::{NodeError, Result};
+pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
+pub use files::{RunningNode, announce, read_owner_token, retract, running};
+pub use node::{Caller, Node};
+pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
+pub use receipts::{ReceiptView, VerifiedReceipt, verify_receipt};
+pub use serve::{Answer, AnswerEvent, PaymentRequired, Served, Settled};
+pub use status::{Audit, Status};
+
+pub use inference::openai::{Chunk, ErrorBody, ModelEntry, ModelList, Reply};
+pub use inference::store::{
+    DEFAULT_MODEL, InstalledModel, ModelSpec, ModelStore, Phase, Progress, ProgressSink,
+    PullOptions, StoreError, catalog, find, silent,
+};
+pub use inference::{FinishReason, Summary};
+pub use timestamp::proof::ReceiptProof;
+pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::purse::PurseName;

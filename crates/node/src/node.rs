@@ -1,0 +1,217 @@
+//! The node: everything the doors can ask for hangs on [`Node`].
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::tasks::Tasks;
+use tokio::sync::Mutex;
+use wallet::Db;
+use wallet::ecash::{EcashWallet, MintAccess, PlayMint};
+use wallet::purse::{self, PurseName};
+
+use crate::config::Config;
+use crate::engine::{Engines, Worker};
+use crate::error::{NodeError, Result};
+use crate::files;
+use crate::keys::{self, Seed};
+use crate::locks::KeyedLocks;
+use crate::receipts::{self, Receipts};
+use crate::{fetch, purses, serve};
+
+/// Who is asking, as far as the bearer token tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The owner: served for nothing.
+    Owner,
+    /// An agent: pays from its purse.
+    Purse(PurseName),
+    /// Anybody: pays with ecash.
+    Visitor,
+}
+
+/// A running node. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub config: Config,
+    pub owner_token: String,
+    pub db: Db,
+    pub mint: Option<PlayMint>,
+    /// What customers pay into.
+    pub till: EcashWallet,
+    /// What the owner and the purses pay from.
+    pub purses: EcashWallet,
+    pub engines: Engines,
+    pub receipts: Mutex<Receipts>,
+    pub receipt_key: String,
+    pub sales: KeyedLocks,
+    pub payments: KeyedLocks,
+    pub http: reqwest::Client,
+    pub tasks: Tasks,
+    pub started: Instant,
+    /// Held until the last handle is gone, so that one process at a time has the money.
+    _lock: File,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Opens the data directory, and settles what a crash left half done, as far as the
+    /// mint answers. No model is started and nothing listens yet.
+    ///
+    /// # Errors
+    /// `already_running` if another process has the directory; or a file or database error.
+    pub async fn open(config: Config, worker: Worker) -> Result<Self> {
+        let dir = config.network_dir();
+        files::private_dir(&dir)?;
+        let lock = files::lock(&dir)?;
+        let seed = Seed::from_hex(&files::secret(&dir.join("seed"), keys::random_hex)?)?;
+        let owner_token = files::secret(&dir.join("owner.token"), || {
+            format!("fho_{}", keys::random_hex())
+        })?;
+
+        let db = Db::open(&dir.join("freehold.db"))?;
+        db.write(|tx| -> Result<()> {
+            tx.execute_batch(receipts::SCHEMA)?;
+            tx.execute_batch(serve::SCHEMA)?;
+            tx.execute_batch(fetch::SCHEMA)?;
+            Ok(tx.execute_batch(purses::SCHEMA)?)
+        })
+        .await?;
+
+        let mint_url = config.mint();
+        let mint = match config.mint_url {
+            Some(_) => None,
+            None => {
+                let path = dir.join("mint.db");
+                Some(PlayMint::open(&path, &seed.derive("mint"), &mint_url).await?)
+            }
+        };
+        let open_wallet = async |name: &str| {
+            let access = mint.clone().map_or(MintAccess::Http, MintAccess::Embedded);
+            let path = dir.join(format!("{name}.db"));
+            EcashWallet::open(&path, &mint_url, seed.derive(name), access).await
+        };
+        let till = open_wallet("till").await?;
+        let purses = open_wallet("purses").await?;
+        let receipts = Receipts::load(&db, seed.signing_key()).await?;
+
+        let node = Self {
+            inner: Arc::new(Inner {
+                engines: Engines::new(&config, worker)?,
+                receipt_key: receipts.key(),
+                receipts: Mutex::new(receipts),
+                config,
+                owner_token,
+                db,
+                mint,
+                till,
+                purses,
+                sales: KeyedLocks::default(),
+                payments: KeyedLocks::default(),
+                http: fetch::http_client()?,
+                tasks: Tasks::default(),
+                started: Instant::now(),
+                _lock: lock,
+            }),
+        };
+        node.recover_money().await?;
+        Ok(node)
+    }
+
+    /// Starts the model, and the background work: unfinished sales and payments are
+    /// brought to their end, old answers are forgotten.
+    ///
+    /// # Errors
+    /// If the model doesn't start (`model_missing` if there is none). The background work
+    /// runs all the same.
+    pub async fn start(&self) -> Result<()> {
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_recovering().await });
+        self.inner.engines.get().await.map(|_| ())
+    }
+
+    /// Ends background work, the model's process and the mint. What is half done stays
+    /// recorded, and is settled at the next start.
+    pub async fn shutdown(&self) {
+        self.inner.tasks.stop();
+        self.inner.engines.shutdown().await;
+        if let Some(mint) = &self.inner.mint {
+            mint.stop().await;
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The secret that opens everything. Not for logs.
+    #[must_use]
+    pub fn owner_token(&self) -> &str {
+        &self.inner.owner_token
+    }
+
+    /// The embedded mint, if this node has one.
+    #[must_use]
+    pub fn mint(&self) -> Option<Arc<cdk::Mint>> {
+        self.inner.mint.as_ref().map(PlayMint::inner)
+    }
+
+    /// Selects a model; a running engine changes to it.
+    ///
+    /// # Errors
+    /// If it isn't installed or doesn't load.
+    pub async fn use_model(&self, name: &str) -> Result<inference::store::InstalledModel> {
+        self.inner.engines.select(name).await
+    }
+
+    /// Who a bearer token belongs to; nobody in particular without one.
+    ///
+    /// # Errors
+    /// `token_invalid` if it opens nothing: a wrong token must not turn into a bill.
+    pub async fn authenticate(&self, bearer: Option<&str>) -> Result<Caller> {
+        let Some(token) = bearer else {
+            return Ok(Caller::Visitor);
+        };
+        if same_secret(token, &self.inner.owner_token) {
+            return Ok(Caller::Owner);
+        }
+        let token = token.to_owned();
+        let purse = self
+            .inner
+            .db
+            .write(move |tx| purse::by_token(tx, &token))
+            .await?;
+        purse
+            .map(|purse| Caller::Purse(purse.name))
+            .ok_or(NodeError::TokenInvalid)
+    }
+}
+
+/// Compares without telling by its duration how much was right.
+fn same_secret(given: &str, wanted: &str) -> bool {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(given.as_bytes()) == Sha256::digest(wanted.as_bytes())
+}
+
+/// Now, Unix milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,336 @@
+//! Purses: made, funded, shown, revoked.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use wallet::ledger::{self, Account, NewTransfer};
+use wallet::purse::{self, Budget, Purse, PurseName, PurseToken};
+use wallet::{MSAT_PER_SAT, sat_to_msat};
+
+use crate::error::Result;
+use crate::node::{Node, now_ms};
+
+/// Money on its way in from the mint.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS fundings (
+    quote_id    TEXT PRIMARY KEY,
+    purse       TEXT NOT NULL,
+    amount_sat  INTEGER NOT NULL CHECK (amount_sat > 0),
+    created_ms  INTEGER NOT NULL
+) STRICT;
+";
+
+/// A purse's limits in satoshi; fees count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetSat {
+    /// In one payment.
+    pub per_payment_sat: u64,
+    /// In any 24 hours.
+    pub per_day_sat: u64,
+    /// Ever.
+    pub total_sat: u64,
+}
+
+impl Default for BudgetSat {
+    fn default() -> Self {
+        Self {
+            per_payment_sat: 100,
+            per_day_sat: 1_000,
+            total_sat: 10_000,
+        }
+    }
+}
+
+/// A purse as it stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PurseView {
+    /// Its name.
+    pub name: PurseName,
+    /// What it can still spend.
+    pub balance_sat: u64,
+    /// What is reserved for payments whose end isn't known yet.
+    pub reserved_sat: u64,
+    /// Spent or reserved in the last 24 hours.
+    pub spent_day_sat: u64,
+    /// Spent or reserved ever.
+    pub spent_total_sat: u64,
+    /// Its limits.
+    pub budget: BudgetSat,
+    /// Made at, Unix milliseconds.
+    pub created_ms: i64,
+    /// Revoked at, Unix milliseconds.
+    pub revoked_ms: Option<i64>,
+}
+
+/// A purse that was just made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewPurse {
+    /// The purse.
+    pub purse: PurseView,
+    /// Its bearer token. It is shown this once; the node keeps only its hash.
+    pub token: String,
+}
+
+/// A purse that was just revoked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The purse.
+    pub purse: PurseView,
+    /// What went back to the owner.
+    pub returned_sat: u64,
+}
+
+/// A funding that the mint hasn't delivered yet.
+struct Funding {
+    quote_id: String,
+    purse: PurseName,
+    amount_sat: u64,
+    created_ms: i64,
+}
+
+/// How long a funding may stay undelivered before it is forgotten; the mint's quote has
+/// expired by then.
+const FUNDING_MAX_MS: i64 = 2 * 60 * 60 * 1_000;
+
+impl Node {
+    /// Makes a purse with no money in it.
+    ///
+    /// # Errors
+    /// `purse_exists`, or a database error.
+    pub async fn purse_new(&self, name: PurseName, budget: BudgetSat) -> Result<NewPurse> {
+        let token = PurseToken::new(rand::random());
+        let limits = Budget {
+            per_payment_msat: sat_to_msat(budget.per_payment_sat),
+            per_day_msat: sat_to_msat(budget.per_day_sat),
+            total_msat: sat_to_msat(budget.total_sat),
+        };
+        let secret = token.clone();
+        let purse = self
+            .inner
+            .db
+            .write(move |tx| -> Result<_> {
+                let purse = purse::create(tx, &name, &limits, &secret, now_ms())?;
+                view(tx, &purse)
+            })
+            .await?;
+        Ok(NewPurse {
+            purse,
+            token: token.expose().to_owned(),
+        })
+    }
+
+    /// All purses, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn purse_list(&self) -> Result<Vec<PurseView>> {
+        self.inner
+            .db
+            .write(|tx| {
+                purse::list(tx)?
+                    .iter()
+                    .map(|purse| view(tx, purse))
+                    .collect()
+            })
+            .await
+    }
+
+    /// One purse.
+    ///
+    /// # Errors
+    /// `purse_unknown`, or a database error.
+    pub async fn purse_show(&self, name: &PurseName) -> Result<PurseView> {
+        let name = name.clone();
+        self.inner
+            .db
+            .write(move |tx| view(tx, &purse::find(tx, &name)?))
+            .await
+    }
+
+    /// Puts money into a purse: the owner's own first, the rest from the mint (which on
+    /// `play` makes it out of nothing).
+    ///
+    /// # Errors
+    /// `purse_unknown`, `purse_revoked`, `amount_invalid`, or the mint's refusal.
+    pub async fn purse_fund(&self, name: &PurseName, amount_sat: u64) -> Result<PurseView> {
+        let purse = name.clone();
+        let missing_sat = self
+            .inner
+            .db
+            .write(move |tx| -> Result<u64> {
+                let found = purse::find(tx, &purse)?;
+                if found.revoked_ms.is_some() {
+                    return Err(wallet::WalletError::Revoked(purse.to_string()).into());
+                }
+                if amount_sat == 0 {
+                    return Err(wallet::WalletError::Amount(0).into());
+                }
+                let owner = ledger::ensure_account(tx, &Account::Owner)?;
+                let own_sat = owner.available_msat().max(0).unsigned_abs() / MSAT_PER_SAT;
+                let from_owner_sat = own_sat.min(amount_sat);
+                if from_owner_sat > 0 {
+                    let id = format!("fund:{}", Uuid::now_v7());
+                    let memo = "from the owner";
+                    fund(tx, &id, &Account::Owner, &purse, from_owner_sat, memo)?;
+                }
+                Ok(amount_sat - from_owner_sat)
+            })
+            .await?;
+        if missing_sat > 0 {
+            self.fund_from_mint(name, missing_sat).await?;
+        }
+        self.purse_show(name).await
+    }
+
+    async fn fund_from_mint(&self, name: &PurseName, amount_sat: u64) -> Result<()> {
+        let quote_id = self.inner.purses.quote_funding(amount_sat).await?;
+        let funding = Funding {
+            quote_id,
+            purse: name.clone(),
+            amount_sat,
+            created_ms: now_ms(),
+        };
+        let (quote_id, purse) = (funding.quote_id.clone(), name.to_string());
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                tx.execute(
+                    "INSERT INTO fundings (quote_id, purse, amount_sat, created_ms) VALUES (?1, ?2, ?3, ?4)",
+                    (quote_id, purse, amount_sat, now_ms()),
+                )?;
+                Ok(())
+            })
+            .await?;
+        let arrived_sat = self.inner.purses.fund(&funding.quote_id).await?;
+        self.book_funding(funding, arrived_sat).await
+    }
+
+    async fn book_funding(&self, funding: Funding, arrived_sat: u64) -> Result<()> {
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                let id = format!("fund:{}", funding.quote_id);
+                let memo = "from the mint";
+                fund(
+                    tx,
+                    &id,
+                    &Account::PurseEcash,
+                    &funding.purse,
+                    arrived_sat,
+                    memo,
+                )?;
+                tx.execute(
+                    "DELETE FROM fundings WHERE quote_id = ?1",
+                    [funding.quote_id],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Finishes fundings that a crash or a silent mint left open. Run it only when no
+    /// live funding can be under way.
+    pub(crate) async fn resume_fundings(&self) -> Result<()> {
+        let open = self
+            .inner
+            .db
+            .write(|tx| -> Result<Vec<Funding>> {
+                let mut statement =
+                    tx.prepare("SELECT quote_id, purse, amount_sat, created_ms FROM fundings")?;
+                let rows = statement.query_map([], |row| {
+                    let purse: String = row.get(1)?;
+                    Ok(Funding {
+                        quote_id: row.get(0)?,
+                        purse: purse.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+                        amount_sat: row.get(2)?,
+                        created_ms: row.get(3)?,
+                    })
+                })?;
+                Ok(rows.collect::<std::result::Result<_, _>>()?)
+            })
+            .await?;
+        for funding in open {
+            let arrived = match self.inner.purses.funded(&funding.quote_id).await? {
+                Some(arrived_sat) => Ok(arrived_sat),
+                None => self.inner.purses.fund(&funding.quote_id).await,
+            };
+            match arrived {
+                Ok(arrived_sat) => self.book_funding(funding, arrived_sat).await?,
+                Err(error) if now_ms() - funding.created_ms > FUNDING_MAX_MS => {
+                    tracing::warn!(%error, sat = funding.amount_sat, "a funding never arrived");
+                    self.forget_funding(funding.quote_id).await?;
+                }
+                Err(error) => tracing::info!(%error, "a funding is still open"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget_funding(&self, quote_id: String) -> Result<()> {
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                tx.execute("DELETE FROM fundings WHERE quote_id = ?1", [quote_id])?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes a purse's token worthless, and gives its money back to the owner.
+    ///
+    /// # Errors
+    /// `purse_unknown`, or a database error.
+    pub async fn purse_revoke(&self, name: &PurseName) -> Result<Revoked> {
+        let name = name.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<_> {
+                let id = format!("revoke:{}", Uuid::now_v7());
+                let returned_msat = purse::revoke(tx, &name, &id, now_ms())?;
+                let purse = view(tx, &purse::find(tx, &name)?)?;
+                Ok(Revoked {
+                    purse,
+                    returned_sat: returned_msat / MSAT_PER_SAT,
+                })
+            })
+            .await
+    }
+}
+
+fn fund(
+    db: &rusqlite::Connection,
+    id: &str,
+    from: &Account,
+    purse: &PurseName,
+    amount_sat: u64,
+    memo: &str,
+) -> Result<()> {
+    let transfer = NewTransfer {
+        id,
+        debit: from,
+        credit: &Account::Purse(purse.clone()),
+        amount_msat: sat_to_msat(amount_sat),
+        memo,
+        now_ms: now_ms(),
+    };
+    Ok(ledger::transfer(db, &transfer)?)
+}
+
+fn view(db: &rusqlite::Connection, purse: &Purse) -> Result<PurseView> {
+    let account = ledger::ensure_account(db, &Account::Purse(purse.name.clone()))?;
+    let spent = purse.spent(db, now_ms())?;
+    let sat = |msat: u64| msat / MSAT_PER_SAT;
+    Ok(PurseView {
+        name: purse.name.clone(),
+        balance_sat: sat(account.available_msat().max(0).unsigned_abs()),
+        reserved_sat: sat(account.reserved_msat.max(0).unsigned_abs()),
+        spent_day_sat: sat(spent.day_msat),
+        spent_total_sat: sat(spent.total_msat),
+        budget: BudgetSat {
+            per_payment_sat: sat(purse.budget.per_payment_msat),
+            per_day_sat: sat(purse.budget.per_day_msat),
+            total_sat: sat(purse.budget.total_msat),
+        },
+        created_ms: purse.created_ms,
+        revoked_ms: purse.revoked_ms,
+    })
+}

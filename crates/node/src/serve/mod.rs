@@ -1,0 +1,141 @@
+//! The main road: one paid request, from its price to its receipt.
+
+mod door;
+mod events;
+mod order;
+mod replay;
+mod sale;
+mod settle;
+mod till;
+mod work;
+
+use http402::xcashu::TokenOutline;
+use tokio::sync::mpsc;
+use wallet::purse::PurseName;
+
+use crate::error::Result;
+use crate::locks::Guard;
+use crate::node::{Caller, Node};
+
+pub use door::PaymentRequired;
+pub use events::{Answer, AnswerEvent, Settled};
+use order::Order;
+pub(crate) use sale::SCHEMA;
+use sale::Sale;
+pub(crate) use till::CALL_PREFIX;
+
+/// What a request led to.
+#[derive(Debug)]
+pub enum Served {
+    /// No payment, or one that was refused: how to pay.
+    PaymentRequired(PaymentRequired),
+    /// The answer, as it comes.
+    Answer(Answer),
+}
+
+/// Who is let in, before anything was taken.
+enum Admitted {
+    Free { scope: String },
+    Purse(PurseName),
+    Ecash(TokenOutline),
+}
+
+/// Who pays for the work, durably taken or reserved.
+enum Payer {
+    Free {
+        scope: String,
+    },
+    Purse {
+        name: PurseName,
+        transfer_id: String,
+    },
+    Ecash {
+        sale: Box<Sale>,
+        _guard: Guard,
+    },
+}
+
+impl Node {
+    /// Serves a chat completion: prices it, asks for payment, takes it, answers, and hands
+    /// out receipt and change. Each step happens once, in this order; nothing is worked
+    /// on before its payment is durable.
+    ///
+    /// A repeated request with the same token is answered from what was stored: the
+    /// token pays once.
+    ///
+    /// # Errors
+    /// A request that can't be served, before anything was taken; or a payment whose
+    /// outcome isn't known yet (repeat it).
+    pub async fn serve(
+        &self,
+        caller: Caller,
+        x_cashu: Option<String>,
+        body: Vec<u8>,
+    ) -> Result<Served> {
+        let order = self.price(body).await?;
+        let admitted = match self.admit(caller, x_cashu.as_deref(), &order)? {
+            Ok(admitted) => admitted,
+            // A token that paid for this request before its price rose is still good.
+            Err(challenge) => match self.paid_before(x_cashu.as_deref(), &order).await? {
+                Some(outline) => Admitted::Ecash(outline),
+                None => return Ok(Served::PaymentRequired(challenge)),
+            },
+        };
+        let payer = match self.collect(admitted, &order).await {
+            Ok(payer) => payer,
+            Err(error) => return self.refuse(error, &order).map(Served::PaymentRequired),
+        };
+        Ok(Served::Answer(self.answer(order, payer)?))
+    }
+
+    /// Takes or reserves the money, durably.
+    async fn collect(&self, admitted: Admitted, order: &Order) -> Result<Payer> {
+        match admitted {
+            Admitted::Free { scope } => Ok(Payer::Free { scope }),
+            Admitted::Purse(name) => self.reserve_from_purse(name, order).await,
+            Admitted::Ecash(outline) => {
+                let guard = self.inner.sales.lock(&outline.id.to_string()).await;
+                let sale = self.take_payment(outline, order).await?;
+                Ok(Payer::Ecash {
+                    sale: Box::new(sale),
+                    _guard: guard,
+                })
+            }
+        }
+    }
+
+    /// Works in the background, and hands out the answer as it comes.
+    fn answer(&self, mut order: Order, payer: Payer) -> Result<Answer> {
+        if let Payer::Ecash { sale, .. } = &payer {
+            sale.restore_terms(&mut order);
+        }
+        let (sender, events) = mpsc::unbounded_channel();
+        let answer = Answer {
+            sale_id: payer.id(&order),
+            reply: order.reply(),
+            stream: order.request.stream,
+            include_usage: order.request.wants_stream_usage(),
+            events,
+        };
+        match payer {
+            Payer::Ecash { sale, .. } if sale.is_settled() => self.replay(&sale, &sender)?,
+            payer => {
+                let node = self.clone();
+                self.inner
+                    .tasks
+                    .spawn(async move { node.work(order, payer, sender).await });
+            }
+        }
+        Ok(answer)
+    }
+}
+
+impl Payer {
+    fn id(&self, order: &Order) -> String {
+        match self {
+            Self::Free { .. } => order.id.clone(),
+            Self::Purse { transfer_id, .. } => transfer_id.clone(),
+            Self::Ecash { sale, .. } => sale.id.clone(),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Steps 5 and 6: receipt, price, change, in one transaction.
+
+use timestamp::Hash;
+use wallet::ecash::Issued;
+use wallet::ledger::{self, Account, NewTransfer};
+use wallet::sat_to_msat;
+
+use super::order::Order;
+use super::sale::{Ending, Sale};
+use super::work::Done;
+use super::{Payer, Settled};
+use crate::error::{NodeError, Result};
+use crate::node::{Node, now_ms};
+use crate::receipts::Statement;
+
+impl Payer {
+    /// Why the work must not begin although the money is here: after the mint's fee
+    /// too little is left.
+    pub(super) fn refusal(&self) -> Option<NodeError> {
+        match self {
+            Self::Ecash { sale, .. } if sale.received_sat < sale.max_price_sat => {
+                let (given_sat, price_sat) = (sale.received_sat, sale.max_price_sat);
+                Some(
+                    http402::Error::PaymentTooLittle {
+                        given_sat,
+                        price_sat,
+                    }
+                    .into(),
+                )
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Node {
+    /// Books what the work cost, or gives everything back if it failed.
+    pub(super) async fn settle(
+        &self,
+        order: &Order,
+        payer: &Payer,
+        outcome: Result<Done>,
+    ) -> Result<Settled> {
+        match (payer, outcome) {
+            (Payer::Ecash { sale, .. }, Ok(done)) => self.settle_sale(order, sale, done).await,
+            (Payer::Ecash { sale, .. }, Err(error)) => Err(self.refund_sale(sale, error).await?),
+            (Payer::Purse { transfer_id, .. }, Ok(done)) => {
+                self.settle_call(order, Some(transfer_id.clone()), done)
+                    .await
+            }
+            (Payer::Purse { transfer_id, .. }, Err(error)) => {
+                let id = transfer_id.clone();
+                self.inner
+                    .db
+                    .write(move |tx| ledger::void(tx, &id, now_ms()))
+                    .await?;
+                Err(error)
+            }
+            (Payer::Free { .. }, Ok(done)) => self.settle_call(order, None, done).await,
+            (Payer::Free { .. }, Err(error)) => Err(error),
+        }
+    }
+
+    /// For the owner (nothing to book) and for purses (the reservation is posted).
+    async fn settle_call(
+        &self,
+        order: &Order,
+        transfer_id: Option<String>,
+        done: Done,
+    ) -> Result<Settled> {
+        let price_sat = match transfer_id {
+            Some(_) => self.cost_sat(order, &done),
+            None => 0,
+        };
+        let mut receipts = self.inner.receipts.lock().await;
+        let leaf = receipts.sign(statement(order, &done, price_sat))?;
+        let row = leaf.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                if let Some(id) = transfer_id {
+                    ledger::post(tx, &id, sat_to_msat(price_sat), now_ms())?;
+                }
+                row.insert(tx)
+            })
+            .await?;
+        let receipt = Some(receipts.push(leaf)?);
+        Ok(Settled {
+            summary: done.summary,
+            price_sat,
+            change: None,
+            receipt,
+        })
+    }
+
+    async fn settle_sale(&self, order: &Order, sale: &Sale, done: Done) -> Result<Settled> {
+        let price_sat = self.cost_sat(order, &done);
+        let change = self
+            .make_change(sale.received_sat.saturating_sub(price_sat))
+            .await?;
+        let mut receipts = self.inner.receipts.lock().await;
+        let leaf = receipts.sign(statement(order, &done, price_sat))?;
+        let row = leaf.clone();
+        let ending = Ending {
+            price_sat,
+            answer: Some(done.text),
+            summary: done.summary.clone(),
+            receipt_id: Some(order.id.clone()),
+            ..Ending::default()
+        };
+        let token = self
+            .close_sale(sale, ending, change, move |tx| row.insert(tx))
+            .await?;
+        let receipt = Some(receipts.push(leaf)?);
+        Ok(Settled {
+            summary: done.summary,
+            price_sat,
+            change: token,
+            receipt,
+        })
+    }
+
+    /// Gives everything back, and remembers why.
+    pub(super) async fn refund_sale(&self, sale: &Sale, error: NodeError) -> Result<NodeError> {
+        let change = self.make_change(sale.received_sat).await?;
+        let ending = Ending {
+            error: Some((error.code().to_owned(), error.to_string())),
+            ..Ending::default()
+        };
+        let change = self.close_sale(sale, ending, change, |_| Ok(())).await?;
+        let settled = Box::new(Settled {
+            change,
+            ..Settled::default()
+        });
+        Ok(NodeError::Refunded {
+            error: Box::new(error),
+            settled,
+        })
+    }
+
+    /// A token over what is due, less the mint's fee for making it.
+    async fn make_change(&self, due_sat: u64) -> Result<Option<Issued>> {
+        if due_sat == 0 {
+            return Ok(None);
+        }
+        let change_sat = due_sat.saturating_sub(self.inner.till.fee_bound_sat().await?);
+        if change_sat == 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.inner.till.issue(change_sat).await?))
+    }
+
+    /// Books the sale's end in one transaction, `also` included. The change token is let
+    /// go only when it is durable.
+    async fn close_sale(
+        &self,
+        sale: &Sale,
+        mut ending: Ending,
+        change: Option<Issued>,
+        also: impl FnOnce(&rusqlite::Transaction<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<Option<String>> {
+        let out_sat = change
+            .as_ref()
+            .map_or(0, |issued| issued.amount_sat + issued.fee_sat);
+        let token = change.as_ref().map(|issued| issued.token.clone());
+        ending.change = change
+            .as_ref()
+            .map(|issued| (issued.operation, issued.token.clone()));
+        let earned_sat = sale.received_sat.saturating_sub(out_sat);
+        let id = sale.id.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                let movements = [
+                    (
+                        "earned",
+                        Account::InferenceIncome,
+                        earned_sat,
+                        "earned by answering",
+                    ),
+                    (
+                        "change",
+                        Account::TillEcash,
+                        out_sat,
+                        "change to the customer",
+                    ),
+                ];
+                for (what, credit, amount_sat, memo) in movements {
+                    if amount_sat > 0 {
+                        let transfer = NewTransfer {
+                            id: &format!("sale:{id}:{what}"),
+                            debit: &Account::SalesHeld,
+                            credit: &credit,
+                            amount_msat: sat_to_msat(amount_sat),
+                            memo,
+                            now_ms: now_ms(),
+                        };
+                        ledger::transfer(tx, &transfer)?;
+                    }
+                }
+                Sale::mark_settled(tx, &id, &ending, now_ms())?;
+                also(tx)
+            })
+            .await?;
+        drop(change);
+        Ok(token)
+    }
+
+    /// What was used, never above what was quoted.
+    fn cost_sat(&self, order: &Order, done: &Done) -> u64 {
+        let price = &self.inner.config.price;
+        price
+            .price_sat(order.prompt_tokens, done.completion_tokens)
+            .min(order.max_price_sat)
+    }
+}
+
+fn statement(order: &Order, done: &Done, price_sat: u64) -> Statement {
+    Statement {
+        id: order.id.clone(),
+        request_sha256: order.body_sha256,
+        answer_sha256: Hash::of(done.text.as_bytes()),
+        model: order.model.clone(),
+        model_sha256: order.model_sha256,
+        price_msat: sat_to_msat(price_sat),
+        prompt_tokens: order.prompt_tokens.into(),
+        completion_tokens: done.completion_tokens.into(),
+    }
+}

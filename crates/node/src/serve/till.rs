@@ -1,0 +1,146 @@
+//! Step 3: the money is taken (ecash) or reserved (purse), durably.
+
+use std::collections::HashSet;
+
+use http402::xcashu::TokenOutline;
+use wallet::ecash::{EcashError, Redemption};
+use wallet::ledger::{self, Account, NewTransfer};
+use wallet::purse::{self, PurseName};
+use wallet::sat_to_msat;
+
+use super::Payer;
+use super::order::Order;
+use super::sale::{Sale, SaleState};
+use crate::error::{NodeError, Result};
+use crate::node::{Node, now_ms};
+
+/// Reservations of purses that pay this node directly; a crash voids them.
+pub(crate) const CALL_PREFIX: &str = "call:";
+
+impl Node {
+    pub(super) async fn reserve_from_purse(&self, name: PurseName, order: &Order) -> Result<Payer> {
+        let transfer_id = format!("{CALL_PREFIX}{}", order.id);
+        let (id, purse, model) = (transfer_id.clone(), name.clone(), order.model.clone());
+        let amount_msat = sat_to_msat(order.max_price_sat);
+        self.inner
+            .db
+            .write(move |tx| {
+                let memo = format!("answer by {model}");
+                let income = Account::InferenceIncome;
+                purse::reserve(tx, &purse, &income, &id, amount_msat, &memo, now_ms())
+            })
+            .await?;
+        Ok(Payer::Purse { name, transfer_id })
+    }
+
+    /// Swaps the token, unless this very request was paid with it before. The caller
+    /// holds the sale's lock.
+    pub(super) async fn take_payment(&self, outline: TokenOutline, order: &Order) -> Result<Sale> {
+        let fresh = Sale::new(outline.id.to_string(), outline.token().to_owned(), order);
+        let known = self
+            .inner
+            .db
+            .write(move |tx| -> Result<_> {
+                let known = Sale::find(tx, &fresh.id)?;
+                if known.is_none() {
+                    fresh.insert(tx, now_ms())?;
+                }
+                Ok(known.ok_or(fresh))
+            })
+            .await?;
+        match known {
+            Err(fresh) => self.redeem(fresh).await,
+            Ok(sale) if !sale.is_for(&order.body_sha256) => Err(NodeError::PaymentUsed),
+            Ok(sale) => self.collect_sale(sale).await,
+        }
+    }
+
+    /// The token's outline, if a sale for this very request began with it.
+    pub(super) async fn paid_before(
+        &self,
+        x_cashu: Option<&str>,
+        order: &Order,
+    ) -> Result<Option<TokenOutline>> {
+        let Some(outline) = x_cashu.and_then(|text| TokenOutline::parse(text).ok()) else {
+            return Ok(None);
+        };
+        let id = outline.id.to_string();
+        let sale = self.inner.db.write(move |tx| Sale::find(tx, &id)).await?;
+        Ok(sale
+            .filter(|sale| sale.is_for(&order.body_sha256))
+            .map(|_| outline))
+    }
+
+    /// Brings a sale that began earlier to `paid`, if it isn't yet.
+    pub(super) async fn collect_sale(&self, sale: Sale) -> Result<Sale> {
+        if sale.state != SaleState::Redeeming {
+            return Ok(sale);
+        }
+        self.settle_till().await?;
+        match self.inner.till.redemption(&sale.id).await? {
+            Redemption::None => self.redeem(sale).await,
+            Redemption::Done { amount_sat } => self.book_payment(sale, amount_sat).await,
+            Redemption::Lost => {
+                self.drop_sale(&sale.id).await?;
+                Err(EcashError::Spent.into())
+            }
+            Redemption::Unknown => {
+                Err(EcashError::Unknown("the mint hasn't settled the swap".into()).into())
+            }
+        }
+    }
+
+    async fn redeem(&self, sale: Sale) -> Result<Sale> {
+        match self.inner.till.redeem(&sale.id, &sale.token).await {
+            Ok(received_sat) => self.book_payment(sale, received_sat).await,
+            Err(error) => {
+                // A refusal took nothing; anything unclear keeps the row for recovery.
+                if !error.is_unknown() {
+                    self.drop_sale(&sale.id).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn book_payment(&self, mut sale: Sale, received_sat: u64) -> Result<Sale> {
+        let id = sale.id.clone();
+        self.inner
+            .db
+            .write(move |tx| -> Result<()> {
+                ledger::transfer(
+                    tx,
+                    &NewTransfer {
+                        id: &format!("sale:{id}:paid"),
+                        debit: &Account::TillEcash,
+                        credit: &Account::SalesHeld,
+                        amount_msat: sat_to_msat(received_sat),
+                        memo: "a customer paid",
+                        now_ms: now_ms(),
+                    },
+                )?;
+                Sale::mark_paid(tx, &id, received_sat)
+            })
+            .await?;
+        sale.state = SaleState::Paid;
+        sale.received_sat = received_sat;
+        Ok(sale)
+    }
+
+    async fn drop_sale(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.inner.db.write(move |tx| Sale::delete(tx, &id)).await
+    }
+
+    /// Asks the mint about everything half done in the till. `Ok(false)` if it didn't
+    /// answer for all.
+    pub(crate) async fn settle_till(&self) -> Result<bool> {
+        let alone = self.inner.till.recovery().await;
+        let handed_out = self
+            .inner
+            .db
+            .write(|tx| Sale::change_operations(tx))
+            .await?;
+        Ok(alone.run(&HashSet::from_iter(handed_out)).await?)
+    }
+}
