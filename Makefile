@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 # rustup puts cargo here; a shell that was open at the time doesn't know it yet.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+BIN_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 # The programs for the compatibility tests, which read this.
 export FREEHOLD_COMPAT_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/freehold/compat
 
@@ -17,9 +18,14 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: build ## install what is missing, build, fetch the default model, start the node
+run: install ## install what is missing, build, fetch the default model, start the node
 	$(FREEHOLD) model pull
 	@exec $(FREEHOLD) up
+
+# Next to cargo, where rustup has put the PATH already: `freehold` works in every shell.
+.PHONY: install
+install: build ## put the program next to cargo, so that every shell finds it
+	@install -m 755 $(FREEHOLD) $(BIN_DIR)/freehold && echo "Installed $(BIN_DIR)/freehold"
 
 .PHONY: test
 test: setup ## run all tests, those with the real model and with other people's clients too

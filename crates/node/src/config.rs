@@ -100,6 +100,9 @@ pub struct Config {
     pub mint_url: Option<String>,
     /// How others reach this node; none means `http://<listen>`.
     pub public_url: Option<String>,
+    /// True in the process that listens at `listen`: the embedded mint's address follows
+    /// it. A command that only visits the data directory leaves the address alone.
+    pub is_server: bool,
     /// What strangers pay.
     pub price: PriceConfig,
     /// How models run.
@@ -181,6 +184,7 @@ impl Config {
             data_dir,
             mint_url: given.mint_url.clone().or(file.mint_url),
             public_url: given.public_url.clone().or(file.public_url),
+            is_server: false,
             price,
             engine,
         })

@@ -13,6 +13,7 @@ mod fetch;
 mod files;
 mod keys;
 mod locks;
+mod mint_address;
 mod node;
 mod purses;
 mod receipts;

@@ -16,6 +16,7 @@ use crate::error::{NodeError, Result};
 use crate::files;
 use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
+use crate::mint_address::{self, MintAddress};
 use crate::receipts::{self, Receipts};
 use crate::{fetch, purses, serve};
 
@@ -82,6 +83,7 @@ impl Node {
 
         let db = Db::open(&dir.join("freehold.db"))?;
         db.write(|tx| -> Result<()> {
+            tx.execute_batch(mint_address::SCHEMA)?;
             tx.execute_batch(receipts::SCHEMA)?;
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
@@ -89,21 +91,22 @@ impl Node {
         })
         .await?;
 
-        let mint_url = config.mint();
+        let address = MintAddress::load(&db, &config).await?;
         let mint = match config.mint_url {
             Some(_) => None,
             None => {
                 let path = dir.join("mint.db");
-                Some(PlayMint::open(&path, &seed.derive("mint"), &mint_url).await?)
+                Some(PlayMint::open(&path, &seed.derive("mint"), address.wanted()).await?)
             }
         };
         let open_wallet = async |name: &str| {
             let access = mint.clone().map_or(MintAccess::Http, MintAccess::Embedded);
             let path = dir.join(format!("{name}.db"));
-            EcashWallet::open(&path, &mint_url, seed.derive(name), access).await
+            EcashWallet::open(&path, address.known(), seed.derive(name), access).await
         };
-        let till = open_wallet("till").await?;
-        let purses = open_wallet("purses").await?;
+        let mut till = open_wallet("till").await?;
+        let mut purses = open_wallet("purses").await?;
+        address.settle(&db, &mut till, &mut purses).await?;
         let receipts = Receipts::load(&db, seed.signing_key()).await?;
 
         let node = Self {

@@ -189,6 +189,7 @@ impl Node {
             amount_sat,
             created_ms: now_ms(),
         };
+        let _guard = self.inner.payments.lock(&lock_key(&funding.quote_id)).await;
         let (quote_id, purse) = (funding.quote_id.clone(), name.to_string());
         self.inner
             .db
@@ -227,8 +228,7 @@ impl Node {
             .await
     }
 
-    /// Finishes fundings that a crash or a silent mint left open. Run it only when no
-    /// live funding can be under way.
+    /// Finishes fundings that a crash or a silent mint left open.
     pub(crate) async fn resume_fundings(&self) -> Result<()> {
         let open = self
             .inner
@@ -249,6 +249,10 @@ impl Node {
             })
             .await?;
         for funding in open {
+            let key = lock_key(&funding.quote_id);
+            let Some(_guard) = self.inner.payments.try_lock(&key) else {
+                continue;
+            };
             let arrived = match self.inner.purses.funded(&funding.quote_id).await? {
                 Some(arrived_sat) => Ok(arrived_sat),
                 None => self.inner.purses.fund(&funding.quote_id).await,
@@ -294,6 +298,11 @@ impl Node {
             })
             .await
     }
+}
+
+/// Keeps a live funding and recovery apart.
+fn lock_key(quote_id: &str) -> String {
+    format!("fund:{quote_id}")
 }
 
 fn fund(

@@ -187,12 +187,16 @@ impl Node {
     }
 
     /// The receipt with this id, issued or received, as the file to keep. The id of a
-    /// payment finds the receipt that came back for it.
+    /// payment finds the receipt that came back for it; `latest` finds the newest.
     ///
     /// # Errors
     /// `not_found`, or a database error.
     pub async fn receipt(&self, id: &str) -> Result<ReceiptProof> {
-        let wanted = id.to_owned();
+        let newest = match id {
+            "latest" => self.receipts(1).await?.pop().map(|view| view.id),
+            _ => None,
+        };
+        let wanted = newest.unwrap_or_else(|| id.to_owned());
         let (issued, received) = self
             .inner
             .db

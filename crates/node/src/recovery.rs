@@ -7,6 +7,7 @@ use std::time::Duration;
 use wallet::ledger::{self, TransferState};
 
 use crate::error::Result;
+use crate::fetch::payment_operations;
 use crate::node::{Node, now_ms};
 use crate::serve::CALL_PREFIX;
 
@@ -17,8 +18,7 @@ impl Node {
     /// At start-up, before anything is served: the ecash wallets ask their mint, and the
     /// reservations of calls that died are released (no answer was stored for them).
     pub(crate) async fn recover_money(&self) -> Result<()> {
-        let settled = self.settle_till().await? && self.settle_purses().await?;
-        if !settled {
+        if !self.settle_wallets().await? {
             tracing::warn!("the mint doesn't answer; what is half done is settled later");
         }
         self.inner
@@ -35,21 +35,31 @@ impl Node {
             .await
     }
 
+    async fn settle_wallets(&self) -> Result<bool> {
+        Ok(self.settle_till().await? && self.settle_purses().await?)
+    }
+
     /// Asks the mint about everything half done in the purses' wallet. `Ok(false)` if it
     /// didn't answer for all.
     pub(crate) async fn settle_purses(&self) -> Result<bool> {
         let alone = self.inner.purses.recovery().await;
-        let recorded = self.payment_operations().await?;
+        let recorded = self.inner.db.write(|tx| payment_operations(tx)).await?;
         Ok(alone.run(&HashSet::from_iter(recorded)).await?)
     }
 
-    /// The background round: fundings, payments, sales; and old answers are forgotten.
+    /// The background round: the wallets if the mint was away, fundings, payments, sales;
+    /// and old answers are forgotten.
     pub(crate) async fn keep_recovering(&self) {
-        if let Err(error) = self.resume_fundings().await {
-            tracing::error!(code = error.code(), "fundings: {error}");
-        }
+        let mut are_settled = false;
         loop {
+            if !are_settled {
+                are_settled = self.settle_wallets().await.unwrap_or_else(|error| {
+                    tracing::error!(code = error.code(), "ecash: {error}");
+                    false
+                });
+            }
             let rounds = [
+                ("fundings", self.resume_fundings().await),
                 ("payments", self.resume_payments().await),
                 ("sales", self.resume_sales().await),
                 ("old answers", self.forget_old_answers().await),

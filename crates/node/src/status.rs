@@ -93,7 +93,7 @@ impl Node {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: config.network.to_string(),
             url: config.url(),
-            mint_url: config.mint(),
+            mint_url: self.inner.purses.mint_url(),
             model: self.inner.engines.selected()?.map(|model| model.spec.name),
             model_running: running.is_some(),
             model_pid: running.and_then(|running| running.engine.pid()),
@@ -172,7 +172,7 @@ impl Node {
 }
 
 /// Sales, payments, fundings and calls that aren't over.
-fn in_flight(db: &rusqlite::Connection) -> Result<u64> {
+pub(crate) fn in_flight(db: &rusqlite::Connection) -> Result<u64> {
     Ok(db.query_row(
         "SELECT (SELECT count(*) FROM sales WHERE state != 'settled')
               + (SELECT count(*) FROM payments WHERE state NOT IN ('settled', 'voided'))

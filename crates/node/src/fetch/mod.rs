@@ -17,8 +17,8 @@ use crate::node::{Node, now_ms};
 pub(crate) use http::client as http_client;
 use http::{HttpAnswer, send};
 pub use payment::PaymentView;
-pub(crate) use payment::SCHEMA;
 use payment::{Payment, PaymentState};
+pub(crate) use payment::{SCHEMA, payment_operations};
 
 /// Who pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,11 +180,6 @@ impl Node {
     async fn find_payment(&self, id: &str) -> Result<Option<Payment>> {
         let id = id.to_owned();
         self.inner.db.write(move |tx| Payment::find(tx, &id)).await
-    }
-
-    /// The operations that made tokens which we recorded.
-    pub(crate) async fn payment_operations(&self) -> Result<Vec<Uuid>> {
-        self.inner.db.write(|tx| Payment::operations(tx)).await
     }
 
     /// Drives every payment that isn't over a step further, if nobody else is at it.

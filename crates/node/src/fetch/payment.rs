@@ -256,14 +256,6 @@ impl Payment {
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
-    pub fn operations(db: &Connection) -> Result<Vec<Uuid>> {
-        let mut statement =
-            db.prepare_cached("SELECT operation FROM payments WHERE operation IS NOT NULL")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let texts: Vec<String> = rows.collect::<std::result::Result<_, _>>()?;
-        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
-    }
-
     /// Forgets requests, answers and spent tokens of payments that were over before `before_ms`.
     pub fn forget(db: &Connection, before_ms: i64) -> Result<()> {
         db.execute(
@@ -274,6 +266,15 @@ impl Payment {
         )?;
         Ok(())
     }
+}
+
+/// The operations that made the tokens which we recorded.
+pub(crate) fn payment_operations(db: &Connection) -> Result<Vec<Uuid>> {
+    let mut statement =
+        db.prepare_cached("SELECT operation FROM payments WHERE operation IS NOT NULL")?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let texts: Vec<String> = rows.collect::<std::result::Result<_, _>>()?;
+    Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
 /// The request's identity: everything that is sent.

@@ -180,16 +180,6 @@ impl Sale {
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 
-    /// The operations that made change tokens which we handed out.
-    pub fn change_operations(db: &Connection) -> Result<Vec<Uuid>> {
-        let mut statement = db.prepare_cached(
-            "SELECT change_operation FROM sales WHERE change_operation IS NOT NULL",
-        )?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let texts: Vec<String> = rows.collect::<std::result::Result<_, _>>()?;
-        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
-    }
-
     /// Forgets questions and answers that were settled before `before_ms`.
     pub fn forget(db: &Connection, before_ms: i64) -> Result<()> {
         db.execute(
@@ -199,6 +189,15 @@ impl Sale {
         )?;
         Ok(())
     }
+}
+
+/// The operations that made change tokens which we handed out.
+pub(crate) fn change_operations(db: &Connection) -> Result<Vec<Uuid>> {
+    let mut statement =
+        db.prepare_cached("SELECT change_operation FROM sales WHERE change_operation IS NOT NULL")?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let texts: Vec<String> = rows.collect::<std::result::Result<_, _>>()?;
+    Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
 const COLUMNS: &str = "id, state, request_sha256, body, token, max_price_sat, max_tokens,

@@ -10,7 +10,7 @@ use wallet::sat_to_msat;
 
 use super::Payer;
 use super::order::Order;
-use super::sale::{Sale, SaleState};
+use super::sale::{Sale, SaleState, change_operations};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -136,11 +136,7 @@ impl Node {
     /// answer for all.
     pub(crate) async fn settle_till(&self) -> Result<bool> {
         let alone = self.inner.till.recovery().await;
-        let handed_out = self
-            .inner
-            .db
-            .write(|tx| Sale::change_operations(tx))
-            .await?;
+        let handed_out = self.inner.db.write(|tx| change_operations(tx)).await?;
         Ok(alone.run(&HashSet::from_iter(handed_out)).await?)
     }
 }

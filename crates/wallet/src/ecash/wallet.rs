@@ -85,6 +85,19 @@ impl EcashWallet {
         self.cdk.mint_url.to_string()
     }
 
+    /// Follows the mint to a new address: ecash that is ready to be spent comes along.
+    /// Run [`Self::recovery`] to its end first, and have nothing in flight: operations
+    /// that aren't finished stay behind.
+    ///
+    /// # Errors
+    /// [`EcashError::Malformed`] if `mint_url` isn't a URL, or [`EcashError::Storage`].
+    pub async fn follow_mint(&mut self, mint_url: &str) -> Result<(), EcashError> {
+        let url = mint_url
+            .parse()
+            .map_err(|error| EcashError::Malformed(format!("mint URL {mint_url}: {error}")))?;
+        Ok(self.cdk.update_mint_url(url).await?)
+    }
+
     /// What the wallet has, by its own database.
     ///
     /// # Errors
