@@ -1,54 +1,28 @@
 //! The engine with a real model and a real worker process, through the public API.
 
-use std::{
-    env,
-    path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use inference::{
     Engine, EngineConfig, Error, FinishReason, Generation, GenerationEvent, Summary,
     openai::{ChatRequest, Message, Role},
 };
+use tokio::sync::{Mutex, MutexGuard};
 
-const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+mod house;
 
-/// The small model that these tests run with, if it is on this machine.
-fn model_path() -> Option<PathBuf> {
-    let set = env::var_os("FREEHOLD_TEST_MODEL").map(PathBuf::from);
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let path = set.or_else(|| Some(cache?.join("freehold/models").join(MODEL)))?;
-    path.is_file().then_some(path)
-}
-
-/// The example program beside this test: `target/<profile>/examples/inference-worker`.
-fn worker_program() -> PathBuf {
-    let test = env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).expect("tests run in target/");
-    let name = format!("inference-worker{}", env::consts::EXE_SUFFIX);
-    profile.join("examples").join(name)
-}
+use house::{model_path, worker_program};
 
 /// Each test has an engine that wants all cores; together they would measure the scheduler.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn config() -> Option<EngineConfig> {
-    let Some(model) = model_path() else {
-        println!("skipped: {MODEL} isn't here; set FREEHOLD_TEST_MODEL to its path");
-        return None;
-    };
-    Some(EngineConfig::new(worker_program(), [""; 0], model))
-}
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 async fn engine(parallel: u32) -> Option<(Engine, MutexGuard<'static, ()>)> {
-    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let turn = ONE_AT_A_TIME.lock().await;
     let config = EngineConfig {
         parallel,
-        ..config()?
+        ..EngineConfig::new(worker_program(), [""; 0], model_path()?)
     };
     Some((Engine::start(config).await.unwrap(), turn))
 }

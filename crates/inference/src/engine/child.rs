@@ -17,13 +17,16 @@ use crate::{
 
 /// What a program needs to run and to log; nothing that could be a secret.
 const INHERITED_ENV: [&str; 6] = [
+    "GOMP_SPINCOUNT",
     "LD_LIBRARY_PATH",
-    "OMP_WAIT_POLICY",
     "RUST_BACKTRACE",
     "RUST_LOG",
     "SystemRoot",
     "TMPDIR",
 ];
+/// How long a computing thread waits busily for the others. With GNU's default a worker that has to
+/// share its cores is up to eight times slower; with this one it isn't slower when it is alone.
+const SPIN_COUNT: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
 const READ_BYTES: usize = 64 << 10;
 /// The worker always reads; if it doesn't, it is stopped or worse.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,6 +78,7 @@ impl Child {
         let mut process = process::Command::new(&config.worker_program)
             .args(&config.worker_args)
             .env_clear()
+            .env(SPIN_COUNT.0, SPIN_COUNT.1)
             .envs(inherited.into_iter().filter_map(|(n, v)| Some((n, v?))))
             .envs(config.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())

@@ -18,8 +18,10 @@ pub const MAX_STOP_BYTES: usize = 256;
 /// The highest `max_tokens` that is taken seriously.
 pub const MAX_TOKENS_LIMIT: u32 = 1 << 20;
 
-/// Parameters that change the answer, and the values of each that don't.
-const UNSUPPORTED: [(&str, fn(&Value) -> bool); 13] = [
+type IsHarmless = fn(&Value) -> bool;
+
+/// Parameters that change the answer, each with a test for the values that don't.
+const UNSUPPORTED: [(&str, IsHarmless); 13] = [
     ("audio", Value::is_null),
     ("function_call", is_none_or_auto),
     ("functions", is_empty),

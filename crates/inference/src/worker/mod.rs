@@ -3,6 +3,7 @@
 //! **Invariant:** nothing but frames goes to standard output, and the process never outlives the
 //! pipe on its standard input. So when the parent dies, however it dies, no orphan is left.
 
+mod limits;
 mod model;
 mod sampling;
 mod session;
@@ -76,7 +77,7 @@ fn forward_commands(commands: &mpsc::Sender<Command>) {
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match input.read(&mut buffer) {
-            Ok(0) => process::exit(0),
+            Ok(0) => end_now(),
             Ok(bytes) => decoder.push(&buffer[..bytes]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => give_up(&error),
@@ -95,9 +96,21 @@ fn forward_commands(commands: &mpsc::Sender<Command>) {
     }
 }
 
+/// Ends the process without running any destructors: llama.cpp's would free what its threads are
+/// computing with.
+fn end_now() -> ! {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Signal, getpid, kill_process};
+        // It can't fail, and there is a second way below.
+        let _ = kill_process(getpid(), Signal::KILL);
+    }
+    process::exit(0)
+}
+
 fn give_up(error: &dyn std::fmt::Display) -> ! {
     tracing::error!(%error, "can't read the parent's commands");
-    process::exit(1)
+    end_now()
 }
 
 /// The way to the parent.

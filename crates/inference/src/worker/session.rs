@@ -3,15 +3,12 @@
 use std::{sync::mpsc, time::Instant};
 
 use llama_cpp_2::{
-    context::{LlamaContext, params::LlamaContextParams},
-    llama_backend::LlamaBackend,
-    llama_batch::LlamaBatch,
-    sampling::LlamaSampler,
-    token::LlamaToken,
+    context::LlamaContext, llama_backend::LlamaBackend, llama_batch::LlamaBatch,
+    sampling::LlamaSampler, token::LlamaToken,
 };
 
 use super::{
-    Output,
+    Output, limits,
     model::{Model, load_failed},
     sampling,
 };
@@ -19,16 +16,9 @@ use crate::{
     Error, FinishReason, Prepared, Result, Summary,
     openai::ChatRequest,
     protocol::{Command, Event, LoadOptions, RequestId},
-    scheduler::{Input, Job, Limits, Scheduler},
+    scheduler::{Input, Job, Scheduler},
     text::TextStream,
 };
-
-/// More than any machine has, and less than llama.cpp refuses.
-const MAX_PARALLEL: u32 = 64;
-const MAX_THREADS: u32 = 512;
-const MAX_WAITING: usize = 64;
-const PROMPT_BATCH_TOKENS: usize = 512;
-const SHARED_BATCH_TOKENS: usize = 64;
 
 pub(super) struct Session<'a> {
     model: &'a Model,
@@ -55,22 +45,15 @@ impl<'a> Session<'a> {
         options: &LoadOptions,
         output: &'a mut Output,
     ) -> Result<Self> {
-        let parallel = options.parallel.clamp(1, MAX_PARALLEL);
         let context = model
             .llama
-            .new_context(backend, context_params(model, options.threads, parallel))
+            .new_context(backend, limits::context_params(&model.info, options))
             .map_err(|_| load_failed("there isn't enough memory for its context"))?;
-        let parallel = parallel as usize;
         Ok(Self {
             model,
             context,
-            batch: LlamaBatch::new(PROMPT_BATCH_TOKENS.max(SHARED_BATCH_TOKENS + parallel), 1),
-            scheduler: Scheduler::new(Limits {
-                parallel,
-                waiting: MAX_WAITING,
-                prompt_batch_tokens: PROMPT_BATCH_TOKENS,
-                shared_batch_tokens: SHARED_BATCH_TOKENS,
-            }),
+            batch: LlamaBatch::new(limits::BATCH_TOKENS, 1),
+            scheduler: Scheduler::new(limits::scheduler(options)),
             output,
         })
     }
@@ -269,21 +252,6 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-}
-
-fn context_params(model: &Model, threads: u32, parallel: u32) -> LlamaContextParams {
-    let threads = i32::try_from(threads.clamp(1, MAX_THREADS)).unwrap_or(1);
-    let all_tokens = model.info.context_tokens.saturating_mul(parallel);
-    let batch_tokens = count(PROMPT_BATCH_TOKENS.max(SHARED_BATCH_TOKENS + MAX_PARALLEL as usize));
-    LlamaContextParams::default()
-        .with_n_ctx(std::num::NonZeroU32::new(all_tokens))
-        .with_n_seq_max(parallel)
-        .with_n_batch(batch_tokens)
-        .with_n_ubatch(batch_tokens)
-        .with_n_threads(threads)
-        .with_n_threads_batch(threads)
-        .with_kv_unified(false)
-        .with_no_perf(true)
 }
 
 /// Counts here are bounded by the context, far below the limits of these types.
