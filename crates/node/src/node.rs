@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::tasks::Tasks;
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
     pub tasks: Tasks,
+    /// True while an ecash wallet waits for its mint's word on something half done.
+    pub is_unsettled: AtomicBool,
     pub started: Instant,
     /// Held until the last handle is gone, so that one process at a time has the money.
     _lock: File,
@@ -124,6 +127,7 @@ impl Node {
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
                 tasks: Tasks::default(),
+                is_unsettled: AtomicBool::new(false),
                 started: Instant::now(),
                 _lock: lock,
             }),

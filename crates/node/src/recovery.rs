@@ -2,8 +2,10 @@
 //! every few seconds after.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use wallet::ecash::EcashError;
 use wallet::ledger::{self, TransferState};
 
 use crate::error::Result;
@@ -19,6 +21,7 @@ impl Node {
     /// reservations of calls that died are released (no answer was stored for them).
     pub(crate) async fn recover_money(&self) -> Result<()> {
         if !self.settle_wallets().await? {
+            self.inner.is_unsettled.store(true, Ordering::Relaxed);
             tracing::warn!("the mint doesn't answer; what is half done is settled later");
         }
         self.inner
@@ -36,7 +39,16 @@ impl Node {
     }
 
     async fn settle_wallets(&self) -> Result<bool> {
-        Ok(self.settle_till().await? && self.settle_purses().await?)
+        // Both are asked, also if the first isn't settled.
+        let (till, purses) = (self.settle_till().await?, self.settle_purses().await?);
+        Ok(till && purses)
+    }
+
+    /// Remembers that the mint owes an answer, so that the next round asks again.
+    pub(crate) fn note_ecash(&self, error: &EcashError) {
+        if error.is_unknown() {
+            self.inner.is_unsettled.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Asks the mint about everything half done in the purses' wallet. `Ok(false)` if it
@@ -50,13 +62,15 @@ impl Node {
     /// The background round: the wallets if the mint was away, fundings, payments, sales;
     /// and old answers are forgotten.
     pub(crate) async fn keep_recovering(&self) {
-        let mut are_settled = false;
         loop {
-            if !are_settled {
-                are_settled = self.settle_wallets().await.unwrap_or_else(|error| {
+            if self.inner.is_unsettled.swap(false, Ordering::Relaxed) {
+                let settled = self.settle_wallets().await.unwrap_or_else(|error| {
                     tracing::error!(code = error.code(), "ecash: {error}");
                     false
                 });
+                self.inner
+                    .is_unsettled
+                    .fetch_or(!settled, Ordering::Relaxed);
             }
             let rounds = [
                 ("fundings", self.resume_fundings().await),

@@ -191,3 +191,38 @@ async fn only_one_of_many_concurrent_redemptions_wins() {
     assert_eq!(done, 1, "exactly one redemption may call the money its own");
     assert_eq!(seller.holdings().await.unwrap().unspent_sat, 32);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_payments_never_find_too_little() {
+    let place = Place::new().await;
+    let buyer = std::sync::Arc::new(funded(&place, "buyer", 64).await);
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let buyer = buyer.clone();
+            tokio::spawn(async move { buyer.issue(7).await.map(|issued| issued.token.clone()) })
+        })
+        .collect();
+    let seller = place.wallet("seller").await;
+    for (n, task) in tasks.into_iter().enumerate() {
+        let token = task.await.unwrap().unwrap();
+        assert_eq!(seller.redeem(&n.to_string(), &token).await.unwrap(), 7);
+    }
+    assert_eq!(buyer.holdings().await.unwrap().unspent_sat, 8);
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 56);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ecash_follows_the_mint_to_a_new_address() {
+    let place = Place::new().await;
+    let mut buyer = funded(&place, "buyer", 64).await;
+    buyer.follow_mint("http://127.0.0.1:2/mint").await.unwrap();
+    assert_eq!(buyer.mint_url(), "http://127.0.0.1:2/mint");
+    assert_eq!(buyer.holdings().await.unwrap().unspent_sat, 64);
+    let token = buyer.issue(5).await.unwrap().token.clone();
+    let seller = place.wallet("seller").await;
+    // The seller knows the mint by its old address only.
+    assert_eq!(
+        seller.redeem("a", &token).await.unwrap_err().code(),
+        "ecash_malformed"
+    );
+}

@@ -61,6 +61,7 @@ impl Node {
         let issued = match self.inner.purses.issue(payment.amount_sat).await {
             Ok(issued) => issued,
             Err(error) => {
+                self.note_ecash(&error);
                 payment.error = Some(error.to_string());
                 self.void_payment(payment).await?;
                 return Err(error.into());
@@ -129,7 +130,9 @@ impl Node {
 
     async fn take_back(&self, payment: &Payment) -> Result<TokenFate> {
         let operation = payment.operation.ok_or_else(|| inconsistent(&payment.id))?;
-        Ok(self.inner.purses.take_back(operation).await?)
+        let fate = self.inner.purses.take_back(operation).await;
+        fate.inspect_err(|error| self.note_ecash(error))
+            .map_err(NodeError::from)
     }
 
     /// The answer, the change token and the receipt are durable before anything else.
@@ -199,7 +202,10 @@ impl Node {
         }
         match self.inner.purses.redeem(&key, token).await {
             Ok(amount_sat) => Ok(amount_sat),
-            Err(error) if error.is_unknown() => Err(error.into()),
+            Err(error) if error.is_unknown() => {
+                self.note_ecash(&error);
+                Err(error.into())
+            }
             Err(error) => {
                 tracing::warn!(%error, payment_id, "the seller's change is worthless");
                 Ok(0)

@@ -147,7 +147,8 @@ impl Node {
         if change_sat == 0 {
             return Ok(None);
         }
-        Ok(Some(self.inner.till.issue(change_sat).await?))
+        let issued = self.inner.till.issue(change_sat).await;
+        Ok(Some(issued.inspect_err(|error| self.note_ecash(error))?))
     }
 
     /// Books the sale's end in one transaction, `also` included. The change token is let

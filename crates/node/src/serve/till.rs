@@ -94,6 +94,7 @@ impl Node {
         match self.inner.till.redeem(&sale.id, &sale.token).await {
             Ok(received_sat) => self.book_payment(sale, received_sat).await,
             Err(error) => {
+                self.note_ecash(&error);
                 // A refusal took nothing; anything unclear keeps the row for recovery.
                 if !error.is_unknown() {
                     self.drop_sale(&sale.id).await?;

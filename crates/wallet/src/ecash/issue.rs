@@ -56,6 +56,7 @@ impl EcashWallet {
     /// out and recovery returns the proofs.
     pub async fn issue(&self, amount_sat: u64) -> Result<Issued, EcashError> {
         let live = self.gate.clone().read_owned().await;
+        let _alone = self.issuing.lock().await;
         let options = SendOptions {
             include_fee: true,
             max_proofs: usize::try_from(MAX_PAYMENT_PROOFS).ok(),

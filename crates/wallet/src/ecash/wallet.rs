@@ -9,7 +9,7 @@ use cdk::nuts::{CurrencyUnit, State};
 use cdk::wallet::WalletBuilder;
 use cdk_sqlite::WalletSqliteDatabase;
 use serde::Serialize;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
 use super::redeem::Claims;
 use super::{EcashError, PlayMint};
@@ -42,6 +42,9 @@ pub struct EcashWallet {
     pub(super) cdk: Wallet,
     pub(super) gate: Arc<RwLock<()>>,
     pub(super) claims: Claims,
+    /// One token is made at a time: two at once reserve each other's proofs, and then both
+    /// find too little.
+    pub(super) issuing: Mutex<()>,
 }
 
 impl EcashWallet {
@@ -76,6 +79,7 @@ impl EcashWallet {
             cdk,
             gate: Arc::new(RwLock::new(())),
             claims: Claims::default(),
+            issuing: Mutex::new(()),
         })
     }
 
