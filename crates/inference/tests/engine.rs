@@ -22,6 +22,7 @@ async fn engine(parallel: u32) -> Option<(Engine, MutexGuard<'static, ()>)> {
     let turn = ONE_AT_A_TIME.lock().await;
     let config = EngineConfig {
         parallel,
+        hang_timeout: Duration::from_secs(2),
         ..EngineConfig::new(worker_program(), [""; 0], model_path()?)
     };
     Some((Engine::start(config).await.unwrap(), turn))
@@ -151,8 +152,8 @@ async fn parallel_answers_interleave_and_do_not_mix() {
     assert!(turns > 20, "{turns} turns in {} tokens", order.len());
 }
 
-#[tokio::test]
-async fn a_killed_worker_costs_one_answer() {
+/// Does something to the worker in the middle of an answer that it can't survive.
+async fn check_recovery(signal: &str) {
     let Some((engine, _turn)) = engine(2).await else {
         return;
     };
@@ -161,7 +162,7 @@ async fn a_killed_worker_costs_one_answer() {
     let mut generation = engine.generate(long, 2000).await.unwrap();
     first_token(&mut generation).await;
     let killed = std::process::Command::new("kill")
-        .args(["-9", &pid.to_string()])
+        .args([signal, &pid.to_string()])
         .status()
         .unwrap();
     assert!(killed.success());
@@ -171,6 +172,16 @@ async fn a_killed_worker_costs_one_answer() {
     let (text, _) = answer(&engine, request("Name the capital of France."), 40).await;
     assert!(text.contains("Paris"), "{text}");
     assert_ne!(engine.pid(), Some(pid));
+}
+
+#[tokio::test]
+async fn a_killed_worker_costs_one_answer() {
+    check_recovery("-KILL").await;
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced() {
+    check_recovery("-STOP").await;
 }
 
 #[tokio::test]

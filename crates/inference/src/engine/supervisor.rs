@@ -22,7 +22,8 @@ use crate::{
     protocol::{Command, RequestId},
 };
 
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(100);
+const LONGEST_PING_INTERVAL: Duration = Duration::from_secs(5);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// A worker that has lived so long didn't die of how it was started.
@@ -133,7 +134,8 @@ impl Supervisor {
 
     /// Passes on requests and events until the worker ends, or has to.
     async fn serve(&mut self, child: &mut Child) -> End {
-        let mut pings = interval(PING_INTERVAL);
+        let often_enough = self.config.hang_timeout / 4;
+        let mut pings = interval(often_enough.clamp(SHORTEST_PING_INTERVAL, LONGEST_PING_INTERVAL));
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             match self.serve_one(child, &mut pings).await {
