@@ -1,0 +1,113 @@
+//! Chat completions, as OpenAI's clients ask for them: free for the owner, from a purse, or paid
+//! with ecash in the `X-Cashu` header.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use node::{Answer, AnswerEvent, ModelList, PaymentRequired, Served, Settled};
+use serde_json::Value;
+
+use super::App;
+use super::auth::Anyone;
+use super::error::{ApiError, add_headers};
+use super::stream;
+
+/// The request header with the payment.
+const X_CASHU: &str = "x-cashu";
+/// The answer header with the sale's id.
+const SALE: &str = "Freehold-Sale";
+
+/// `GET /v1/models`
+pub async fn models(State(app): State<App>) -> Result<Json<ModelList>, ApiError> {
+    Ok(Json(app.node.models().await?))
+}
+
+/// `POST /v1/chat/completions`
+pub async fn completions(
+    State(app): State<App>,
+    Anyone(caller): Anyone,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let payment = headers.get(X_CASHU);
+    // What isn't text isn't a token either: refused with the reason, like any malformed one.
+    let payment = payment.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    match app.node.serve(caller, payment, body.into()).await? {
+        Served::PaymentRequired(challenge) => Ok(payment_required(challenge)),
+        Served::Answer(answer) if answer.stream => streamed(answer).await,
+        Served::Answer(answer) => Ok(respond(whole(answer).await?)),
+    }
+}
+
+fn payment_required(challenge: PaymentRequired) -> Response {
+    let status = StatusCode::from_u16(challenge.status).unwrap_or(StatusCode::PAYMENT_REQUIRED);
+    let kind = HeaderValue::from_static(challenge.content_type);
+    let mut response = (status, challenge.body.to_string()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    add_headers(&mut response, &[challenge.header]);
+    response
+}
+
+/// A whole answer.
+pub struct Whole {
+    /// Names the sale.
+    pub sale_id: String,
+    /// The answer as OpenAI's clients expect it.
+    pub body: Value,
+    /// What it cost.
+    pub settled: Box<Settled>,
+}
+
+/// Waits for the end of an answer.
+///
+/// # Errors
+/// If the work failed; the error has what goes back to the payer.
+pub async fn whole(mut answer: Answer) -> Result<Whole, ApiError> {
+    let mut text = String::new();
+    while let Some(event) = answer.events.recv().await {
+        match event {
+            AnswerEvent::Text(piece) => text.push_str(&piece),
+            AnswerEvent::Failed(error) => return Err(error.into()),
+            AnswerEvent::End(settled) => {
+                let summary = settled.summary.as_ref().ok_or_else(ApiError::interrupted)?;
+                let body = serde_json::to_value(answer.reply.response(text, summary));
+                return Ok(Whole {
+                    sale_id: answer.sale_id,
+                    body: body.unwrap_or_default(),
+                    settled,
+                });
+            }
+        }
+    }
+    Err(ApiError::interrupted())
+}
+
+fn respond(whole: Whole) -> Response {
+    let mut response = Json(whole.body).into_response();
+    add_headers(&mut response, &whole.settled.headers());
+    add_headers(&mut response, &[(SALE, whole.sale_id)]);
+    response
+}
+
+/// Answers in pieces. Nothing is sent before the first of them is there, so that a request that
+/// fails at once is answered with its own status.
+async fn streamed(mut answer: Answer) -> Result<Response, ApiError> {
+    let first = match answer.events.recv().await {
+        Some(AnswerEvent::Failed(error)) => return Err(error.into()),
+        Some(first) => first,
+        None => return Err(ApiError::interrupted()),
+    };
+    let sale_id = answer.sale_id.clone();
+    let pieces = stream::pieces(answer, first);
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = [
+        ("content-type", "text/event-stream".to_owned()),
+        // Asks a proxy in front of us not to collect the pieces.
+        ("x-accel-buffering", "no".to_owned()),
+        (SALE, sale_id),
+    ];
+    add_headers(&mut response, &headers);
+    Ok(response)
+}

@@ -1,0 +1,101 @@
+//! The HTTP API. Each file has one group of routes; what they have in common is in [`guard`],
+//! [`auth`] and [`error`].
+
+pub mod auth;
+pub mod chat;
+pub mod error;
+pub mod extract;
+pub mod fetch;
+pub mod guard;
+pub mod hosts;
+pub mod ledger;
+pub mod login;
+pub mod node_state;
+pub mod purses;
+pub mod receipts;
+pub mod sessions;
+pub mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use node::Node;
+
+use crate::web;
+use hosts::Hosts;
+use sessions::Sessions;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub struct App {
+    /// The node that does the work.
+    pub node: Node,
+    /// Who is logged in at the home page.
+    pub sessions: Arc<Sessions>,
+    /// The names that we are reached by.
+    pub hosts: Arc<Hosts>,
+}
+
+impl App {
+    /// The API of a node, with nobody logged in.
+    pub fn new(node: Node) -> Self {
+        let hosts = Arc::new(Hosts::of(node.config().public_url.as_deref()));
+        Self {
+            node,
+            sessions: Arc::default(),
+            hosts,
+        }
+    }
+}
+
+/// All routes.
+///
+/// # Errors
+/// If the mint's own routes can't be made.
+pub async fn router(app: App) -> anyhow::Result<Router> {
+    let mut router = Router::new()
+        .merge(web::routes())
+        .merge(public_routes())
+        .nest("/api", owner_routes())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app.clone());
+    if let Some(mint) = app.node.mint() {
+        let mint = cdk_axum::create_mint_router(mint, vec!["bolt11".into()]).await?;
+        router = router.nest("/mint", mint);
+    }
+    Ok(router.layer(from_fn_with_state(app, guard::guard)))
+}
+
+/// What anyone may ask for, for money or not.
+fn public_routes() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(node_state::healthz))
+        .route("/login", get(login::login))
+        .route("/logout", post(login::logout))
+        .route("/v1/models", get(chat::models))
+        .route("/v1/chat/completions", post(chat::completions))
+}
+
+/// What only the owner may do, except for `purse` and `fetch`, which purses use too.
+fn owner_routes() -> Router<App> {
+    Router::new()
+        .route("/status", get(node_state::status))
+        .route("/doctor", get(node_state::doctor))
+        .route("/login-links", post(login::new_link))
+        .route("/models/use", post(node_state::use_model))
+        .route("/purses", get(purses::list).post(purses::create))
+        .route("/purses/{name}", get(purses::show))
+        .route("/purses/{name}/fund", post(purses::fund))
+        .route("/purses/{name}/revoke", post(purses::revoke))
+        .route("/purse", get(purses::own))
+        .route("/fetch", post(fetch::fetch))
+        .route("/payments", get(fetch::payments))
+        .route("/ledger", get(ledger::list))
+        .route("/ledger/check", get(ledger::check))
+        .route("/receipts", get(receipts::list))
+        .route("/receipts/{id}", get(receipts::show))
+        .route("/receipt-key", get(receipts::key))
+}

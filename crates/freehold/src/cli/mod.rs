@@ -1,0 +1,174 @@
+//! The command line. Each command has a file of its own.
+
+pub mod args;
+mod ask;
+mod doctor;
+mod fetch;
+mod ledger;
+mod model;
+mod progress;
+mod purse;
+mod receipt;
+mod status;
+mod table;
+mod up;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser as _};
+use node::Config;
+use tracing_subscriber::EnvFilter;
+
+use crate::client::Client;
+use crate::failure::{Exit, Failure, Result};
+use crate::output::Output;
+use args::{Cli, Command};
+pub use table::sat;
+
+/// How long a node in this process may take to stop.
+const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let output = cli.global.output();
+    let result = match cli.command {
+        Command::InferenceWorker => node::run_inference_worker().map_err(Failure::from),
+        Command::Completions { shell } => completions(output, shell),
+        command => {
+            log(cli.global.verbose, cli.global.quiet);
+            Context::new(output, &cli.global).and_then(|context| run(&context, command))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if failure.exit != Exit::Silent {
+                output.failure(&failure);
+            }
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
+/// What every command needs.
+pub struct Context {
+    output: Output,
+    config: Config,
+}
+
+impl Context {
+    fn new(output: Output, global: &args::Global) -> Result<Self> {
+        let config = Config::load(&global.overrides())?;
+        Ok(Self { output, config })
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::ours("no_runtime", error.to_string()))?;
+    let result = runtime.block_on(async {
+        match command {
+            // It ends its own way: cleanly.
+            Command::Up(args) => up::run(context, &args).await,
+            command => tokio::select! {
+                result = dispatch(context, command) => result,
+                _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            },
+        }
+    });
+    // Reading standard input can't be cancelled and must not keep us.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    result
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Model(command) => return model::run(context, command).await,
+        Command::Receipt(command) if command.is_offline() => {
+            return receipt::offline(context, command);
+        }
+        _ => {}
+    }
+    let client = Client::connect(&context.config).await?;
+    let output = context.output;
+    let result = match command {
+        Command::Ask(args) => ask::run(output, &client, args).await,
+        Command::Fetch(args) => fetch::run(output, &client, args).await,
+        Command::Purse(command) => purse::run(output, &client, command).await,
+        Command::Ledger(command) => ledger::run(output, &client, command).await,
+        Command::Receipt(command) => receipt::run(output, &client, command).await,
+        Command::Status(args) => status::run(output, &client, args).await,
+        Command::Doctor => doctor::run(output, &client).await,
+        Command::Up(_)
+        | Command::Model(_)
+        | Command::Completions { .. }
+        | Command::InferenceWorker => Ok(()),
+    };
+    // A command that is done must not hang on a node that won't stop: what it left is recorded.
+    let _ = tokio::time::timeout(SHUTDOWN_TIME_MAX, client.close()).await;
+    result
+}
+
+fn interrupted() -> Failure {
+    Failure {
+        exit: Exit::Interrupted,
+        ..Failure::user(
+            "interrupted",
+            "interrupted",
+            "payments under way are settled at the next start",
+        )
+    }
+}
+
+fn completions(output: Output, shell: clap_complete::Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "freehold", &mut script);
+    output.bytes(&script)
+}
+
+/// Help and version are data; anything else is a mistake, and a mistake's exit code is 1.
+fn misused(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // With a closed pipe there's nobody left to tell.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if std::env::args_os().any(|arg| arg == "--json") {
+        let message = error.render().to_string();
+        let message = message.trim_start_matches("error: ").trim_end();
+        let failure = Failure::user("usage", message, "see `freehold --help`");
+        let output = Output {
+            json: true,
+            quiet: false,
+        };
+        output.failure(&failure);
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Exit::User.code())
+}
+
+/// Logs go to standard error. `FREEHOLD_LOG` says precisely what is logged, `-v` and `-q` roughly.
+fn log(verbose: u8, is_quiet: bool) {
+    let level = match (is_quiet, verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "warn,freehold=info,node=info,inference=info,wallet=info",
+        (_, 2) => "info,freehold=debug,node=debug,inference=debug,wallet=debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("FREEHOLD_LOG").unwrap_or_else(|_| level.into());
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!is_plain && std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

@@ -1,0 +1,201 @@
+//! `freehold receipt`
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use node::VerifiedReceipt;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Context;
+use super::table::{pairs, table};
+use crate::client::{Client, escape};
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+use crate::when;
+
+/// What to do with receipts.
+#[derive(Debug, Subcommand)]
+pub enum ReceiptCommand {
+    /// List the newest receipts, issued and received
+    List {
+        /// How many
+        #[arg(
+            long,
+            env = "FREEHOLD_RECEIPT_LIMIT",
+            hide_env = true,
+            value_name = "COUNT"
+        )]
+        #[arg(default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Print a receipt's proof: the file to keep
+    Show {
+        /// A receipt's or a payment's
+        id: String,
+    },
+    /// Check a receipt; a file is checked without any node
+    Verify(VerifyArgs),
+}
+
+/// What to check, and against what.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The proof's file (`-` for standard input), or the id of a receipt or payment of this node
+    #[arg(value_name = "ID|FILE")]
+    receipt: String,
+    /// The verifier key that the seller must have [default: none; for an id, this node's if it
+    /// issued the receipt]
+    #[arg(
+        long,
+        env = "FREEHOLD_RECEIPT_KEY",
+        hide_env = true,
+        value_name = "VERIFIER_KEY"
+    )]
+    key: Option<String>,
+    /// Check that the receipt is about this answer
+    #[arg(
+        long,
+        env = "FREEHOLD_RECEIPT_ANSWER",
+        hide_env = true,
+        value_name = "FILE"
+    )]
+    answer: Option<PathBuf>,
+    /// Check that the receipt is about this request
+    #[arg(
+        long,
+        env = "FREEHOLD_RECEIPT_REQUEST",
+        hide_env = true,
+        value_name = "FILE"
+    )]
+    request: Option<PathBuf>,
+}
+
+impl ReceiptCommand {
+    /// Whether it needs no node.
+    pub fn is_offline(&self) -> bool {
+        match self {
+            Self::Verify(args) => args.receipt == "-" || Path::new(&args.receipt).is_file(),
+            _ => false,
+        }
+    }
+}
+
+pub fn offline(context: &Context, command: ReceiptCommand) -> Result<()> {
+    let ReceiptCommand::Verify(args) = command else {
+        return Ok(());
+    };
+    let proof = match args.receipt.as_str() {
+        "-" => {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes).map(|_| bytes);
+            read.map_err(|e| Failure::file("read", Path::new("standard input"), &e))?
+        }
+        path => read(Path::new(path))?,
+    };
+    verify(context.output, &proof, &args, args.key.as_deref())
+}
+
+pub async fn run(output: Output, client: &Client, command: ReceiptCommand) -> Result<()> {
+    match command {
+        ReceiptCommand::List { limit } => {
+            let receipts = client.get(&format!("/api/receipts?limit={limit}")).await?;
+            output.show(receipts, listed)
+        }
+        // The proof is JSON either way.
+        ReceiptCommand::Show { id } => output.json(
+            &client
+                .get(&format!("/api/receipts/{}", escape(&id)))
+                .await?,
+        ),
+        ReceiptCommand::Verify(args) => {
+            let path = format!("/api/receipts/{}", escape(&args.receipt));
+            let proof = client
+                .get(&path)
+                .await
+                .map_err(|failure| hinted(failure, &args))?;
+            let own = client.get("/api/receipt-key").await?;
+            let is_own = proof["signed_receipt"]["receipt"]["node"] == own["key"];
+            let own = own["key"].as_str().filter(|_| is_own);
+            let key = args.key.as_deref().or(own);
+            verify(output, proof.to_string().as_bytes(), &args, key)
+        }
+    }
+}
+
+/// What isn't found may have been meant as a file.
+fn hinted(failure: Failure, args: &VerifyArgs) -> Failure {
+    if failure.code != "not_found" {
+        return failure;
+    }
+    let hint = format!(
+        "`freehold receipt list` shows them; there's no file {} either",
+        args.receipt
+    );
+    Failure { hint, ..failure }
+}
+
+fn verify(output: Output, proof: &[u8], args: &VerifyArgs, key: Option<&str>) -> Result<()> {
+    let answer = args.answer.as_deref().map(read).transpose()?;
+    let request = args.request.as_deref().map(read).transpose()?;
+    let verified = node::verify_receipt(proof, key, answer.as_deref(), request.as_deref())?;
+    if output.json {
+        return output.json(&json!(verified));
+    }
+    output.line(&described(&verified))
+}
+
+fn described(verified: &VerifiedReceipt) -> String {
+    let time_ms = i64::try_from(verified.time_unix_ms).unwrap_or(i64::MAX);
+    let head = pairs(&[
+        ("receipt", verified.id.clone()),
+        ("model", verified.model.clone()),
+        ("price", format!("{} sat", verified.price_sat)),
+        ("time", when::utc(time_ms)),
+        ("node", verified.node.clone()),
+    ]);
+    let checks = verified.checks.iter().map(|check| format!("\n✓ {check}"));
+    let warnings = verified
+        .warnings
+        .iter()
+        .map(|warning| format!("\n! {warning}"));
+    let lines: String = checks.chain(warnings).collect();
+    format!("{head}\n{lines}\n\nthe receipt is genuine")
+}
+
+/// A line of the list.
+#[derive(Debug, Deserialize)]
+struct Line {
+    id: String,
+    model: String,
+    price_sat: u64,
+    time_unix_ms: i64,
+    received: bool,
+}
+
+fn listed(receipts: Vec<Line>) -> String {
+    if receipts.is_empty() {
+        return "no receipts yet".into();
+    }
+    let row = |receipt: &Line| {
+        [
+            receipt.id.clone(),
+            when::utc(receipt.time_unix_ms),
+            receipt.price_sat.to_string(),
+            receipt.model.clone(),
+            if receipt.received {
+                "received"
+            } else {
+                "issued"
+            }
+            .to_owned(),
+        ]
+    };
+    let rows = receipts.iter().map(row).collect();
+    table(["id", "time", "sat", "model", "kind"], rows)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Failure::file("read", path, &error))
+}
