@@ -64,6 +64,18 @@ pub(crate) fn private_dir(dir: &Path) -> Result<()> {
         .map_err(NodeError::file(format!("creating {}", dir.display())))
 }
 
+/// Creates an empty file for this user only, if there is none: SQLite makes a new
+/// database readable to all, and its journals like the database.
+pub(crate) fn private_file(path: &Path) -> Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(NodeError::file(format!("creating {}", path.display())))
+}
+
 /// Locks the data directory until the returned file is dropped (or the process dies).
 pub(crate) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join("lock");

@@ -84,6 +84,9 @@ impl Node {
             format!("fho_{}", keys::random_hex())
         })?;
 
+        for name in ["freehold.db", "mint.db", "till.db", "purses.db"] {
+            files::private_file(&dir.join(name))?;
+        }
         let db = Db::open(&dir.join("freehold.db"))?;
         db.write(|tx| -> Result<()> {
             tx.execute_batch(mint_address::SCHEMA)?;
