@@ -3,14 +3,10 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http402::xcashu::{self, TokenOutline};
-use serde_json::Value;
-use timestamp::proof::ReceiptProof;
 use wallet::ecash::{Redemption, TokenFate};
 use wallet::{ledger, sat_to_msat};
 
+use super::answer::{change_of, receipt_of, was_interrupted};
 use super::payment::inconsistent;
 use super::{Fetched, HttpAnswer, Payment, PaymentState, send};
 use crate::error::{NodeError, Result};
@@ -121,6 +117,7 @@ impl Node {
         };
         let says_what_it_cost = change_of(&answer).is_some() || receipt_of(&answer).is_some();
         Ok(match answer.status {
+            200..=399 if was_interrupted(&answer) => Try::Unclear("the stream broke off".into()),
             200..=399 => Try::Final(answer),
             _ if says_what_it_cost => Try::Final(answer),
             429 | 500..=599 => Try::Unclear(format!("the seller answers {}", answer.status)),
@@ -263,44 +260,4 @@ fn deliver(payment: &Payment) -> Result<Fetched> {
             reason: payment.error.clone().unwrap_or_else(|| "no answer".into()),
         }),
     }
-}
-
-/// The change in the answer's header, or at the end of a stream.
-fn change_of(answer: &HttpAnswer) -> Option<String> {
-    let headers = answer
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    if let Ok(Some(outline)) = xcashu::change(headers) {
-        return Some(outline.token().to_owned());
-    }
-    let payment = stream_payment(answer)?;
-    let outline = TokenOutline::parse(payment.get("change")?.as_str()?).ok()?;
-    Some(outline.token().to_owned())
-}
-
-fn receipt_of(answer: &HttpAnswer) -> Option<ReceiptProof> {
-    if let Some(text) = answer.header("freehold-receipt") {
-        let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        return ReceiptProof::from_json(&json).ok();
-    }
-    let receipt = stream_payment(answer)?.get("receipt")?.to_string();
-    ReceiptProof::from_json(receipt.as_bytes()).ok()
-}
-
-/// The object `payment` in one of the last events of a stream.
-fn stream_payment(answer: &HttpAnswer) -> Option<Value> {
-    if !answer
-        .header("content-type")?
-        .starts_with("text/event-stream")
-    {
-        return None;
-    }
-    let text = std::str::from_utf8(&answer.body).ok()?;
-    text.lines()
-        .rev()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .take(8)
-        .filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok())
-        .find_map(|mut event| event.get_mut("payment").map(Value::take))
 }

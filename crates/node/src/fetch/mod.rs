@@ -1,5 +1,6 @@
 //! The paying side: a request that meets a 402 is paid for from a purse, once.
 
+mod answer;
 mod drive;
 mod http;
 mod payment;
