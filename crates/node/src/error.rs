@@ -103,6 +103,9 @@ pub enum NodeError {
     /// A request for `fetch` that can't be sent.
     #[error("the request can't be sent: {0}")]
     BadFetch(String),
+    /// The node is shutting down.
+    #[error("the node is stopping")]
+    Stopping,
     /// Paid, and no answer yet.
     #[error("payment {id} was sent, and the seller hasn't answered yet: {reason}")]
     PaymentPending {
@@ -150,6 +153,7 @@ impl NodeError {
             Self::NotFound { .. } => "not_found",
             Self::Upstream { .. } => "upstream_failed",
             Self::BadFetch(_) => "fetch_invalid",
+            Self::Stopping => "stopping",
             Self::PaymentPending { .. } => "payment_pending",
         }
     }
@@ -178,6 +182,7 @@ impl NodeError {
             Self::NotFound { .. } => "check the id",
             Self::Upstream { .. } => "check the address, and that the server is up; nothing was paid",
             Self::BadFetch(_) => "check the method, the URL and the headers",
+            Self::Stopping => "ask again when it is back; what was begun is finished then",
             Self::PaymentPending { .. } => {
                 "nothing is lost: the node goes on trying, and takes the money back if it can't be had"
             }
@@ -204,6 +209,7 @@ impl NodeError {
             Self::Refunded { error, .. } => error.http_status(),
             Self::FailedBefore { .. } => 500,
             Self::Upstream { .. } => 502,
+            Self::Stopping => 503,
             Self::PaymentPending { .. } => 504,
         }
     }

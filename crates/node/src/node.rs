@@ -189,6 +189,21 @@ impl Node {
         self.inner.engines.select(name).await
     }
 
+    /// Runs `work` to its end also if the caller goes away in the middle of it: an HTTP
+    /// client that hangs up must not leave a swap or a reservation half done.
+    pub(crate) async fn uninterrupted<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        match tokio::spawn(work).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(NodeError::Stopping),
+            },
+        }
+    }
+
     /// Who a bearer token belongs to; nobody in particular without one.
     ///
     /// # Errors

@@ -176,7 +176,9 @@ impl Node {
             })
             .await?;
         if missing_sat > 0 {
-            self.fund_from_mint(name, missing_sat).await?;
+            let (node, name) = (self.clone(), name.clone());
+            self.uninterrupted(async move { node.fund_from_mint(&name, missing_sat).await })
+                .await?;
         }
         self.purse_show(name).await
     }

@@ -68,21 +68,17 @@ impl Writer {
         end + &sse::done()
     }
 
-    /// Why it ended, then the token counts for those who asked, and what was paid.
+    /// Why it ended and what was paid, then the token counts for those who asked: clients
+    /// that didn't ask may not know chunks without choices.
     fn end(&self, settled: &Settled) -> String {
         let reply = &self.answer.reply;
-        let Some(summary) = &settled.summary else {
-            return sse::event(&reply.last_chunk(FinishReason::Stop));
-        };
-        let mut text = sse::event(&reply.last_chunk(summary.finish_reason));
-        let is_paid =
-            settled.price_sat > 0 || settled.change.is_some() || settled.receipt.is_some();
-        if is_paid || self.answer.include_usage {
-            let mut usage = serde_json::to_value(reply.usage_chunk(summary)).unwrap_or_default();
-            usage["payment"] = settled.payment_json();
-            text += &sse::event(&usage);
-        }
-        text
+        let summary = settled.summary.as_ref();
+        let reason = summary.map_or(FinishReason::Stop, |summary| summary.finish_reason);
+        let mut last = serde_json::to_value(reply.last_chunk(reason)).unwrap_or_default();
+        last["payment"] = settled.payment_json();
+        let usage = summary.filter(|_| self.answer.include_usage);
+        let usage = usage.map(|summary| sse::event(&reply.usage_chunk(summary)));
+        sse::event(&last) + &usage.unwrap_or_default()
     }
 }
 
@@ -152,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_free_answer_has_no_payment() {
+    async fn an_answer_comes_in_pieces() {
         let chunks = check(vec![AnswerEvent::Text("Hi".into()), end(0)], false).await;
         assert_eq!(chunks.len(), 3);
         assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
@@ -164,9 +160,11 @@ mod tests {
     async fn token_counts_come_when_asked_for_and_the_payment_always() {
         let chunks = check(vec![end(0)], true).await;
         assert_eq!(chunks[2]["usage"]["total_tokens"], 5);
-        let chunks = check(vec![end(7)], false).await;
-        assert_eq!(chunks[2]["payment"]["price_sat"], 7);
         assert_eq!(chunks[2]["choices"], json!([]));
+        let chunks = check(vec![end(7)], false).await;
+        assert_eq!(chunks.len(), 2);
+        assert_eq!(chunks[1]["payment"]["price_sat"], 7);
+        assert_eq!(chunks[1]["choices"][0]["finish_reason"], "length");
     }
 
     #[tokio::test]

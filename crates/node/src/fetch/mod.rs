@@ -91,6 +91,12 @@ impl Node {
                 "an id has 1 to {ID_BYTES_MAX} bytes"
             )));
         }
+        let node = self.clone();
+        self.uninterrupted(async move { node.fetch_once(spender, request).await })
+            .await
+    }
+
+    async fn fetch_once(&self, spender: Spender, request: FetchRequest) -> Result<Fetched> {
         let id = request
             .id
             .clone()

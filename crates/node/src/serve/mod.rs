@@ -82,11 +82,17 @@ impl Node {
                 None => return Ok(Served::PaymentRequired(challenge)),
             },
         };
-        let payer = match self.collect(admitted, &order).await {
-            Ok(payer) => payer,
-            Err(error) => return self.refuse(error, &order).map(Served::PaymentRequired),
-        };
-        Ok(Served::Answer(self.answer(order, payer)?))
+        let node = self.clone();
+        self.uninterrupted(async move { node.sell(admitted, order).await })
+            .await
+    }
+
+    /// Steps 3 to 6, once it is clear who pays.
+    async fn sell(&self, admitted: Admitted, order: Order) -> Result<Served> {
+        match self.collect(admitted, &order).await {
+            Ok(payer) => Ok(Served::Answer(self.answer(order, payer)?)),
+            Err(error) => self.refuse(error, &order).map(Served::PaymentRequired),
+        }
     }
 
     /// Takes or reserves the money, durably.

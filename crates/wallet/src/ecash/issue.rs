@@ -8,7 +8,6 @@ use cdk::wallet::types::{TransactionId, TransactionStatus};
 use tokio::sync::OwnedRwLockReadGuard;
 use uuid::Uuid;
 
-use super::wallet::MAX_PAYMENT_PROOFS;
 use super::{EcashError, EcashWallet};
 
 /// A token that was made and is worth money to whoever reads it.
@@ -59,7 +58,9 @@ impl EcashWallet {
         let _alone = self.issuing.lock().await;
         let options = SendOptions {
             include_fee: true,
-            max_proofs: usize::try_from(MAX_PAYMENT_PROOFS).ok(),
+            // What is at hand is sent as it is if that makes a short token; otherwise it is
+            // swapped for the fewest proofs. Tokens travel in headers, which are short.
+            max_proofs: Some(amount_sat.count_ones() as usize + 2),
             ..SendOptions::default()
         };
         let prepared = match self

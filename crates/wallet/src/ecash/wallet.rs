@@ -130,5 +130,5 @@ impl EcashWallet {
     }
 }
 
-/// Proofs that go into one payment at most; bounds the token's size and the fee.
-pub(super) const MAX_PAYMENT_PROOFS: u64 = 64;
+/// Proofs that go into one payment at most; bounds the fee.
+const MAX_PAYMENT_PROOFS: u64 = 64;
