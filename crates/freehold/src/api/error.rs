@@ -105,7 +105,7 @@ impl From<NodeError> for ApiError {
     fn from(error: NodeError) -> Self {
         let status =
             StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
+        if !error.is_users() {
             tracing::warn!(code = error.code(), %error, "a request failed");
         }
         Self {

@@ -15,6 +15,8 @@ pub mod purses;
 pub mod receipts;
 pub mod sessions;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

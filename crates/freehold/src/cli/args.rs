@@ -12,7 +12,7 @@ use crate::output::Output;
 
 /// A private local model that pays and gets paid.
 #[derive(Debug, Parser)]
-#[command(name = "freehold", version, propagate_version = true)]
+#[command(name = "freehold", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 something to mend on your side, 2 on ours.\n\
                         Every flag has an environment variable, named in its long help (--help)."
@@ -208,9 +208,8 @@ mod tests {
                 .map(|name| name.to_string_lossy().into_owned());
             let name = name.unwrap_or_default();
             assert!(name.starts_with("FREEHOLD_"), "{command} {id}: {name}");
-            if let Some(other) = seen.insert(name.clone(), command.to_owned()) {
-                assert!(false, "{name} is of {other} and of {command}");
-            }
+            let other = seen.insert(name.clone(), command.to_owned());
+            assert_eq!(other, None, "{name} is also of {command}");
         });
     }
 

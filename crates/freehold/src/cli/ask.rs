@@ -69,9 +69,18 @@ pub async fn run(output: Output, client: &Client, args: AskArgs) -> Result<()> {
 }
 
 fn prompt(words: &[String]) -> Result<String> {
-    if words != ["-"] {
-        return Ok(words.join(" "));
+    let prompt = match words {
+        [word] if word == "-" => standard_input()?,
+        words => words.join(" "),
+    };
+    if prompt.trim().is_empty() {
+        let hint = "write the question after `ask`, or `-` to read it from standard input";
+        return Err(Failure::user("prompt_empty", "there's no question", hint));
     }
+    Ok(prompt)
+}
+
+fn standard_input() -> Result<String> {
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)

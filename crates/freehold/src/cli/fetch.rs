@@ -88,7 +88,7 @@ pub async fn run(output: Output, client: &Client, args: FetchArgs) -> Result<()>
     } else {
         show(output, &args, &fetched, &body)?;
     }
-    output.note_payment(&fetched, args.max_sat);
+    output.note_payment(&fetched);
     match fetched.status {
         200..300 => Ok(()),
         status => Err(Failure::user(
@@ -125,18 +125,17 @@ fn show(output: Output, args: &FetchArgs, fetched: &FetchOutput, body: &[u8]) ->
 
 impl Output {
     /// Tells what was paid, if anything.
-    fn note_payment(self, fetched: &FetchOutput, max_sat: u64) {
+    fn note_payment(self, fetched: &FetchOutput) {
         let Some(payment) = &fetched.payment else {
             return;
         };
         let paid = match payment.spent_sat {
-            Some(spent_sat) => format!("paid {spent_sat} sat (of at most {max_sat})"),
+            Some(spent_sat) => format!("paid {spent_sat} sat (of at most {})", payment.amount_sat),
             None => format!("{} sat {}", payment.amount_sat, payment.state),
         };
         let from = match payment.spender.strip_prefix("purse:") {
             Some(purse) => format!("purse {purse}"),
-            None if payment.spender == "owner" => "your own money".to_owned(),
-            None => format!("purse {}", payment.spender),
+            None => "your own money".to_owned(),
         };
         let receipt = match &payment.receipt_id {
             Some(id) => format!(" · receipt {id}"),

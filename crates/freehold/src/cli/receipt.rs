@@ -143,10 +143,14 @@ fn verify(output: Output, proof: &[u8], args: &VerifyArgs, key: Option<&str>) ->
     if output.json {
         return output.json(&json!(verified));
     }
-    output.line(&described(&verified))
+    let verdict = match key {
+        Some(_) => "the receipt is genuine",
+        None => "the receipt is whole; --key tells whether it is the right node's",
+    };
+    output.line(&described(&verified, verdict))
 }
 
-fn described(verified: &VerifiedReceipt) -> String {
+fn described(verified: &VerifiedReceipt, verdict: &str) -> String {
     let time_ms = i64::try_from(verified.time_unix_ms).unwrap_or(i64::MAX);
     let head = pairs(&[
         ("receipt", verified.id.clone()),
@@ -161,7 +165,7 @@ fn described(verified: &VerifiedReceipt) -> String {
         .iter()
         .map(|warning| format!("\n! {warning}"));
     let lines: String = checks.chain(warnings).collect();
-    format!("{head}\n{lines}\n\nthe receipt is genuine")
+    format!("{head}\n{lines}\n\n{verdict}")
 }
 
 /// A line of the list.

@@ -37,6 +37,7 @@ pub async fn run(context: &Context, args: &UpArgs) -> Result<()> {
         .local_addr()
         .map_err(|e| no_listener(&config, &e))?;
     config.listen = bound;
+    config.is_server = true;
 
     // Whoever stops the program while it starts wants it stopped then.
     let mut stop = stop_signal()?;

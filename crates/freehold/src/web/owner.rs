@@ -32,6 +32,7 @@ pub async fn page(app: &App, turn: Option<Turn>) -> Result<Markup, ApiError> {
         html! {
             (page::header(&status, logout))
             main {
+                h1 class="heard" { "Your node" }
                 (balances(&status))
                 (chat(&status, turn))
                 (purses_table(&purses))
