@@ -29,7 +29,7 @@ impl Node {
         };
         let _ = events.send(AnswerEvent::Text(answer));
         let settled = Settled {
-            summary: Some(sale.summary.clone().unwrap_or_else(no_summary)),
+            summary: Some(sale.summary.unwrap_or_else(no_summary)),
             price_sat: sale.price_sat,
             change,
             receipt: None,

@@ -104,7 +104,7 @@ impl Node {
         let ending = Ending {
             price_sat,
             answer: Some(done.text),
-            summary: done.summary.clone(),
+            summary: done.summary,
             receipt_id: Some(order.id.clone()),
             ..Ending::default()
         };
