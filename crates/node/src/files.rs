@@ -64,16 +64,19 @@ pub(crate) fn private_dir(dir: &Path) -> Result<()> {
         .map_err(NodeError::file(format!("creating {}", dir.display())))
 }
 
-/// Creates an empty file for this user only, if there is none: SQLite makes a new
-/// database readable to all, and its journals like the database.
+/// Makes sure that only this user can read the file, and that there is one: SQLite makes
+/// a new database readable to all, and its journals like the database.
 pub(crate) fn private_file(path: &Path) -> Result<()> {
-    OpenOptions::new()
+    let describe = || NodeError::file(format!("creating {}", path.display()));
+    let file = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(NodeError::file(format!("creating {}", path.display())))
+        .open(path);
+    let private = std::fs::Permissions::from_mode(0o600);
+    file.map_err(describe())?
+        .set_permissions(private)
+        .map_err(describe())
 }
 
 /// Locks the data directory until the returned file is dropped (or the process dies).
