@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::{env, process};
 
 use serde_json::Value;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::loudly;
 
@@ -106,7 +107,8 @@ impl Home {
 
     /// Runs the program to its end.
     pub fn cli<A: AsRef<OsStr>>(&self, args: &[A]) -> Output {
-        self.command(args).output().unwrap()
+        let mut command = self.command(args);
+        waiting(|| command.output().unwrap())
     }
 
     /// Runs the program, which must succeed; what it wrote to standard output.
@@ -150,6 +152,14 @@ impl Home {
         let is_settled = audit["in_flight"] == 0 && audit["pending"] == 0;
         let is_backed = audit["ecash_booked_sat"] == audit["ecash_held_sat"];
         assert!(is_sound && is_settled && is_backed, "{audit:#}");
+    }
+}
+
+/// Waits for something without async, and lets the runtime's other tasks go on.
+pub fn waiting<T>(wait: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+        _ => wait(),
     }
 }
 

@@ -1,0 +1,125 @@
+//! Other people's programs against a real node: `@cashu/cashu-ts` pays for answers, and OpenAI's
+//! Python package chats. `scripts/compat-setup` installs both.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod common;
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use common::{Checks, Home, Node, loudly, told};
+use serde_json::Value;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compat() {
+    let Some(dir) = programs() else { return };
+    let Some(home) = Home::new() else { return };
+    let node = Arc::new(Node::start(&home).await);
+    let mut checks = Checks::new();
+    checks
+        .run("cashu_ts", cashu_ts(node.clone(), dir.clone()))
+        .await;
+    checks
+        .run("openai_python", openai_python(node.clone(), dir))
+        .await;
+    node.home().assert_ledger_sound();
+    checks.finish();
+}
+
+/// The folder that `scripts/compat-setup` fills, or `None` (loudly).
+fn programs() -> Option<PathBuf> {
+    let cache = || {
+        let set = env::var_os("XDG_CACHE_HOME")
+            .filter(|dir| !dir.is_empty())
+            .map(PathBuf::from);
+        set.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
+    };
+    let dir = env::var_os("FREEHOLD_COMPAT_DIR")
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from);
+    let dir = dir.or_else(|| Some(cache()?.join("freehold/compat")))?;
+    let needed = [
+        "bin/node",
+        "venv/bin/python",
+        "node_modules/@cashu/cashu-ts",
+    ];
+    if let Some(missing) = needed.iter().find(|path| !dir.join(path).exists()) {
+        loudly(&format!(
+            "skipped: {missing} isn't in the compatibility folder; `scripts/compat-setup` installs it"
+        ));
+        return None;
+    }
+    Some(dir)
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/compat")
+        .join(name)
+}
+
+/// Runs one of the programs to its end, which must be a good one.
+async fn run(mut command: Command, node: &Node) -> String {
+    for proxy in [
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+    ] {
+        command.env_remove(proxy);
+    }
+    command
+        .env("NODE_URL", node.url())
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn cashu_ts(node: Arc<Node>, dir: PathBuf) {
+    // JavaScript modules look for others beside themselves.
+    let place = node.home().scratch().join("javascript");
+    fs::create_dir(&place).unwrap();
+    symlink(dir.join("node_modules"), place.join("node_modules")).unwrap();
+    fs::copy(script("cashu.mjs"), place.join("cashu.mjs")).unwrap();
+    let before = node.json(&["status"])["earned_sat"].as_u64().unwrap();
+    let mut command = Command::new(dir.join("bin/node"));
+    command.arg(place.join("cashu.mjs"));
+    let said: Value = serde_json::from_str(&run(command, &node).await).unwrap();
+    let spent = said["spent_sat"].as_u64().unwrap();
+    assert!(spent > 0);
+    assert_eq!(node.json(&["status"])["earned_sat"], before + spent);
+    node.home().assert_ledger_sound();
+}
+
+async fn openai_python(node: Arc<Node>, dir: PathBuf) {
+    let purse = |name: &str| {
+        let new = node.json(&["purse", "new", name]);
+        new["token"].as_str().unwrap().to_owned()
+    };
+    let (purse_token, empty_token) = (purse("python"), purse("empty"));
+    node.json(&["purse", "fund", "python", "--sat", "500"]);
+    let mut command = Command::new(dir.join("venv/bin/python"));
+    command
+        .arg(script("openai_client.py"))
+        .env("OWNER_TOKEN", node.owner_token())
+        .env("PURSE_TOKEN", purse_token)
+        .env("EMPTY_TOKEN", empty_token)
+        .env("ECASH", node.play_token(30).await);
+    assert_eq!(run(command, &node).await.trim(), "ok");
+    let settled = async || node.json(&["purse", "show", "python"])["reserved_sat"] == 0;
+    common::eventually("the stream that was left is settled", settled).await;
+    let spent = node.json(&["purse", "show", "python"])["spent_total_sat"]
+        .as_u64()
+        .unwrap();
+    assert!(spent > 0 && spent < 100, "{spent} sat");
+    node.home().assert_ledger_sound();
+}
