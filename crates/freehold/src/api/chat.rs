@@ -31,14 +31,20 @@ pub async fn completions(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let payment = headers.get(X_CASHU);
-    // What isn't text isn't a token either: refused with the reason, like any malformed one.
-    let payment = payment.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    match app.node.serve(caller, payment, body.into()).await? {
+    match app.node.serve(caller, payment_of(&headers), body.into()).await? {
         Served::PaymentRequired(challenge) => Ok(payment_required(challenge)),
         Served::Answer(answer) if answer.stream => streamed(answer).await,
         Served::Answer(answer) => Ok(respond(whole(answer).await?)),
     }
+}
+
+/// The payment header. Several lines are one list (RFC 9110, section 5.3), which is refused
+/// as such: taking one of two tokens would leave the buyer guessing which. What isn't text
+/// isn't a token either, and is refused with the reason, like any malformed one.
+fn payment_of(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all(X_CASHU).iter();
+    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
 }
 
 fn payment_required(challenge: PaymentRequired) -> Response {

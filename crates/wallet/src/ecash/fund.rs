@@ -48,6 +48,7 @@ impl EcashWallet {
         tokio::time::timeout(PAID_WITHIN, paid)
             .await
             .map_err(|_| EcashError::Unknown("the mint's quote wasn't paid in time".into()))??;
+        let _alone = self.deriving.lock().await;
         let proofs = self
             .cdk
             .mint(quote_id, SplitTarget::default(), None)

@@ -55,7 +55,7 @@ impl EcashWallet {
     /// out and recovery returns the proofs.
     pub async fn issue(&self, amount_sat: u64) -> Result<Issued, EcashError> {
         let live = self.gate.clone().read_owned().await;
-        let _alone = self.issuing.lock().await;
+        let _alone = self.deriving.lock().await;
         let options = SendOptions {
             include_fee: true,
             // What is at hand is sent as it is if that makes a short token; otherwise it is
@@ -135,6 +135,7 @@ impl EcashWallet {
         if fate != TokenFate::Outstanding {
             return Ok(fate);
         }
+        let _alone = self.deriving.lock().await;
         match self.cdk.revoke_send(operation).await {
             Ok(_) => Ok(TokenFate::TakenBack),
             // Somebody redeemed it between the question and the swap, or the mint is

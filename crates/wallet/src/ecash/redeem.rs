@@ -1,11 +1,9 @@
 //! Taking tokens in: swapped at the mint before they count as ours.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
-use cdk::nuts::nut00::ProofsMethods;
-use cdk::nuts::{Proofs, PublicKey, State, Token};
+use cdk::nuts::{Proofs, State, Token};
 use cdk::wallet::ReceiveOptions;
 use cdk::wallet::types::{Transaction, TransactionDirection, TransactionStatus};
 
@@ -41,7 +39,7 @@ impl EcashWallet {
     pub async fn redeem(&self, key: &str, token: &str) -> Result<u64, EcashError> {
         let _live = self.gate.read().await;
         let proofs = self.proofs_of(token).await?;
-        let _claim = self.claims.take(&proofs)?;
+        let _alone = self.deriving.lock().await;
         self.refuse_unsettled(&proofs).await?;
         // A spent token is refused before a saga begins: cdk rightly calls that
         // answer of a swap ambiguous, and would leave the saga to recovery.
@@ -114,39 +112,6 @@ impl EcashWallet {
         token
             .proofs(&known.keysets)
             .map_err(|error| EcashError::Invalid(error.to_string()))
-    }
-}
-
-/// The proofs that live redemptions are working on. `cdk` keys its records by proof, so
-/// the same proof must never be in two redemptions of one wallet at a time.
-#[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashSet<PublicKey>>);
-
-struct Claim<'a> {
-    claims: &'a Claims,
-    ys: Vec<PublicKey>,
-}
-
-impl Claims {
-    fn take(&self, proofs: &Proofs) -> Result<Claim<'_>, EcashError> {
-        let ys = proofs.ys().map_err(cdk::Error::from)?;
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ys.iter().any(|y| taken.contains(y)) {
-            return Err(EcashError::Unknown(
-                "the same ecash is being redeemed right now".into(),
-            ));
-        }
-        taken.extend(&ys);
-        Ok(Claim { claims: self, ys })
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let mut taken = self.claims.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for y in &self.ys {
-            taken.remove(y);
-        }
     }
 }
 

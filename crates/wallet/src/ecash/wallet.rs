@@ -11,7 +11,6 @@ use cdk_sqlite::WalletSqliteDatabase;
 use serde::Serialize;
 use tokio::sync::{Mutex, RwLock};
 
-use super::redeem::Claims;
 use super::{EcashError, PlayMint};
 
 /// How the wallet talks to its mint.
@@ -41,10 +40,11 @@ pub struct Holdings {
 pub struct EcashWallet {
     pub(super) cdk: Wallet,
     pub(super) gate: Arc<RwLock<()>>,
-    pub(super) claims: Claims,
-    /// One token is made at a time: two at once reserve each other's proofs, and then both
-    /// find too little.
-    pub(super) issuing: Mutex<()>,
+    /// One operation at a time derives new secrets. `cdk` notes which secrets an operation
+    /// used by reading a counter that a second one may have moved on by then; after a
+    /// crash it would restore the wrong ones, and lose the money. It also keeps two
+    /// payments from reserving each other's proofs, after which both find too little.
+    pub(super) deriving: Mutex<()>,
 }
 
 impl EcashWallet {
@@ -78,8 +78,7 @@ impl EcashWallet {
         Ok(Self {
             cdk,
             gate: Arc::new(RwLock::new(())),
-            claims: Claims::default(),
-            issuing: Mutex::new(()),
+            deriving: Mutex::new(()),
         })
     }
 
