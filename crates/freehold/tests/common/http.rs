@@ -132,9 +132,7 @@ impl Reply {
 
     /// The model's words, streamed or not.
     pub fn answer(&self) -> String {
-        let is_stream = self
-            .header("content-type")
-            .is_some_and(|t| t.starts_with("text/event-stream"));
+        let is_stream = self.is_stream();
         if !is_stream {
             let body = self.json();
             return body["choices"][0]["message"]["content"]
@@ -151,27 +149,26 @@ impl Reply {
         pieces.collect()
     }
 
-    /// The token counts: prompt and completion.
+    /// The token counts, prompt and completion. A stream has them if they were asked for; else
+    /// they are in its receipt.
     pub fn usage(&self) -> (u64, u64) {
-        let is_stream = self
-            .header("content-type")
-            .is_some_and(|t| t.starts_with("text/event-stream"));
-        let usage = if is_stream {
+        let usage = if self.is_stream() {
             let events = self.events();
-            events
-                .iter()
-                .find(|e| e["usage"].is_object())
-                .map(|e| e["usage"].clone())
-                .unwrap_or_default()
+            let mut usages = events.iter().map(|event| &event["usage"]);
+            let usage = usages.find(|usage| usage.is_object()).cloned();
+            usage.or_else(|| Some(self.receipt()?["signed_receipt"]["receipt"].clone()))
         } else {
-            self.json()["usage"].clone()
+            Some(self.json()["usage"].clone())
         };
-        let count = |name: &str| {
-            usage[name]
-                .as_u64()
-                .unwrap_or_else(|| panic!("no {name}: {}", self.text()))
-        };
-        (count("prompt_tokens"), count("completion_tokens"))
+        let usage = usage.unwrap_or_default();
+        let count = |name: &str| usage[name].as_u64();
+        let counts = count("prompt_tokens").zip(count("completion_tokens"));
+        counts.unwrap_or_else(|| panic!("no token counts: {}", self.text()))
+    }
+
+    fn is_stream(&self) -> bool {
+        let kind = self.header("content-type");
+        kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
     }
 
     /// The stable code of an error.
@@ -213,9 +210,7 @@ impl Reply {
     }
 
     fn stream_payment(&self) -> Option<Value> {
-        let is_stream = self
-            .header("content-type")
-            .is_some_and(|t| t.starts_with("text/event-stream"));
+        let is_stream = self.is_stream();
         let payment = |events: Vec<Value>| events.into_iter().find(|e| e["payment"].is_object());
         is_stream
             .then(|| payment(self.events()))

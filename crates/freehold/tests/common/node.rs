@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::home::waiting;
 use super::{Home, Outsider, loudly};
 
 /// Loading a model on a busy machine takes a while.
@@ -110,7 +111,7 @@ impl Node {
                 Some(status) => break status,
                 None => assert!(Instant::now() < deadline, "the node doesn't stop"),
             }
-            thread::sleep(Duration::from_millis(20));
+            waiting(|| thread::sleep(Duration::from_millis(20)));
         };
         assert!(status.success(), "the node stopped with {status}");
     }

@@ -91,13 +91,15 @@ expect(openai.APIStatusError, 402, "insufficient_funds",
        lambda: chat(client(os.environ["EMPTY_TOKEN"])))
 
 # A visitor: no key at all. The exception carries all that is needed to pay.
-visitor = client("unused", default_headers={"Authorization": openai.Omit()})
-error = expect(openai.APIStatusError, 402, "payment_required", lambda: chat(visitor))
+visitor = client("unused")
+no_key = {"Authorization": openai.Omit()}
+error = expect(openai.APIStatusError, 402, "payment_required",
+               lambda: chat(visitor, extra_headers=no_key))
 assert error.response.headers["x-cashu"].startswith("creqA")
 
 raw = visitor.chat.completions.with_raw_response.create(
     model=MODEL, messages=QUESTION, max_tokens=16,
-    extra_headers={"X-Cashu": os.environ["ECASH"]},
+    extra_headers={**no_key, "X-Cashu": os.environ["ECASH"]},
 )
 assert raw.headers["x-cashu"].startswith("cashuB")
 assert raw.parse().choices[0].message.content
