@@ -157,7 +157,7 @@ pub fn worker() -> Result<Worker> {
             format!("this program can't be found: {error}"),
         )
     })?;
-    let args = vec!["inference-worker".into()];
+    let args = vec![crate::cli::WORKER.into()];
     Ok(Worker { program, args })
 }
 

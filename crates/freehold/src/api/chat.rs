@@ -31,7 +31,11 @@ pub async fn completions(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    match app.node.serve(caller, payment_of(&headers), body.into()).await? {
+    match app
+        .node
+        .serve(caller, payment_of(&headers), body.into())
+        .await?
+    {
         Served::PaymentRequired(challenge) => Ok(payment_required(challenge)),
         Served::Answer(answer) if answer.stream => streamed(answer).await,
         Served::Answer(answer) => Ok(respond(whole(answer).await?)),
@@ -43,7 +47,9 @@ pub async fn completions(
 /// isn't a token either, and is refused with the reason, like any malformed one.
 fn payment_of(headers: &HeaderMap) -> Option<String> {
     let lines = headers.get_all(X_CASHU).iter();
-    let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    let lines: Vec<_> = lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()))
+        .collect();
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 

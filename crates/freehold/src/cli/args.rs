@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
-use node::{Network, Overrides};
+use node::{Network, Overrides, PurseName};
 
 use super::{ask, fetch, ledger, model, purse, receipt, status, up};
 use crate::output::Output;
@@ -54,9 +54,12 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Run a model for the parent process
-    #[command(hide = true)]
-    InferenceWorker,
+}
+
+/// Reads a purse's name, and says which names there can be.
+pub fn purse_name(name: &str) -> Result<PurseName, String> {
+    name.parse()
+        .map_err(|_| "a name is 1 to 32 of a-z, 0-9 and `-`, and begins with a letter".to_owned())
 }
 
 /// What all commands take.

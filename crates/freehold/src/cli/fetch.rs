@@ -10,6 +10,7 @@ use clap::builder::FalseyValueParser;
 use node::PurseName;
 use serde_json::{Value, json};
 
+use super::args::purse_name;
 use crate::api::fetch::{FetchInput, FetchOutput};
 use crate::client::Client;
 use crate::failure::{Failure, Result};
@@ -27,6 +28,7 @@ pub struct FetchArgs {
         hide_env = true,
         value_name = "NAME"
     )]
+    #[arg(value_parser = purse_name)]
     purse: Option<PurseName>,
     /// The most that it may cost, fees included
     #[arg(

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use node::PurseName;
 use serde::Deserialize;
 
+use super::args::purse_name;
 use super::table::{pairs, sat, table};
 use crate::client::Client;
 use crate::failure::{Failure, Result};
@@ -22,6 +23,7 @@ pub enum LedgerCommand {
             hide_env = true,
             value_name = "NAME"
         )]
+        #[arg(value_parser = purse_name)]
         purse: Option<PurseName>,
         /// How many
         #[arg(

@@ -26,24 +26,35 @@ use crate::output::Output;
 use args::{Cli, Command};
 pub use table::sat;
 
+/// The argument with which the node starts this program as the process that runs a model.
+pub const WORKER: &str = "inference-worker";
 /// How long a node in this process may take to stop.
 const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // Not a command for people, and no setting of theirs may keep it from starting.
+    if std::env::args_os().nth(1).is_some_and(|arg| arg == WORKER) {
+        let result = node::run_inference_worker().map_err(Failure::from);
+        return finish(Output::default(), result);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
     let output = cli.global.output();
     let result = match cli.command {
-        Command::InferenceWorker => node::run_inference_worker().map_err(Failure::from),
         Command::Completions { shell } => completions(output, shell),
         command => {
             log(cli.global.verbose, cli.global.quiet);
             Context::new(output, &cli.global).and_then(|context| run(&context, command))
         }
     };
+    finish(output, result)
+}
+
+/// Says what went wrong, if something did, to people and to the shell.
+fn finish(output: Output, result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -106,10 +117,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Receipt(command) => receipt::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Doctor => doctor::run(output, &client).await,
-        Command::Up(_)
-        | Command::Model(_)
-        | Command::Completions { .. }
-        | Command::InferenceWorker => Ok(()),
+        Command::Up(_) | Command::Model(_) | Command::Completions { .. } => Ok(()),
     };
     // A command that is done must not hang on a node that won't stop: what it left is recorded.
     let _ = tokio::time::timeout(SHUTDOWN_TIME_MAX, client.close()).await;
@@ -140,19 +148,25 @@ fn misused(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if std::env::args_os().any(|arg| arg == "--json") {
-        let message = error.render().to_string();
-        let message = message.trim_start_matches("error: ").trim_end();
-        let failure = Failure::user("usage", message, "see `freehold --help`");
-        let output = Output {
-            json: true,
-            quiet: false,
-        };
-        output.failure(&failure);
-    } else {
-        let _ = error.print();
-    }
-    ExitCode::from(Exit::User.code())
+    let text = error.render().to_string();
+    let text = text.trim_start_matches("error: ");
+    let text = text.split("\n\nFor more information").next();
+    let message = text.unwrap_or_default().trim_end();
+    let hint = "`freehold --help` and `freehold COMMAND --help` list what there is";
+    let output = Output {
+        json: wants_json(),
+        quiet: false,
+    };
+    finish(output, Err(Failure::user("usage", message, hint)))
+}
+
+/// Whether errors are wanted as JSON, when the command line that would tell can't be understood.
+fn wants_json() -> bool {
+    let is_set = std::env::var("FREEHOLD_JSON").is_ok_and(|value| {
+        let value = value.to_ascii_lowercase();
+        !["", "0", "f", "false", "n", "no", "off"].contains(&value.as_str())
+    });
+    is_set || std::env::args_os().any(|arg| arg == "--json")
 }
 
 /// Logs go to standard error. `FREEHOLD_LOG` says precisely what is logged, `-v` and `-q` roughly.

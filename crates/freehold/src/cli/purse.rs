@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use node::{NewPurse, PurseName, PurseView, Revoked};
 use serde_json::json;
 
+use super::args::purse_name;
 use super::table::{pairs, table};
 use crate::api::purses::{AmountInput, BudgetInput, PurseInput};
 use crate::client::Client;
@@ -17,6 +18,7 @@ pub enum PurseCommand {
     /// Make a purse for an agent, and show its token once
     New {
         /// 1 to 32 of a-z, 0-9 and `-`, beginning with a letter
+        #[arg(value_parser = purse_name)]
         name: PurseName,
         #[command(flatten)]
         limits: Limits,
@@ -26,11 +28,13 @@ pub enum PurseCommand {
     /// Show one purse
     Show {
         /// Which
+        #[arg(value_parser = purse_name)]
         name: PurseName,
     },
     /// Put money into a purse
     Fund {
         /// Which
+        #[arg(value_parser = purse_name)]
         name: PurseName,
         /// How much
         #[arg(long, env = "FREEHOLD_PURSE_SAT", hide_env = true, value_name = "SAT")]
@@ -40,6 +44,7 @@ pub enum PurseCommand {
     /// Make a purse's token worthless, and take its money back
     Revoke {
         /// Which
+        #[arg(value_parser = purse_name)]
         name: PurseName,
     },
 }

@@ -3,17 +3,18 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use clap::{Args, Subcommand};
 use node::VerifiedReceipt;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use super::table::{pairs, table};
 use crate::client::{Client, escape};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
-use crate::when;
+use crate::{sse, when};
 
 /// What to do with receipts.
 #[derive(Debug, Subcommand)]
@@ -54,7 +55,7 @@ pub struct VerifyArgs {
         value_name = "VERIFIER_KEY"
     )]
     key: Option<String>,
-    /// Check that the receipt is about this answer
+    /// Check that the receipt is about this answer: its text, or the body that `fetch -o` wrote
     #[arg(
         long,
         env = "FREEHOLD_RECEIPT_ANSWER",
@@ -138,6 +139,7 @@ fn hinted(failure: Failure, args: &VerifyArgs) -> Failure {
 
 fn verify(output: Output, proof: &[u8], args: &VerifyArgs, key: Option<&str>) -> Result<()> {
     let answer = args.answer.as_deref().map(read).transpose()?;
+    let answer = answer.map(|body| spoken(&body).map_or(body, String::into_bytes));
     let request = args.request.as_deref().map(read).transpose()?;
     let verified = node::verify_receipt(proof, key, answer.as_deref(), request.as_deref())?;
     if output.json {
@@ -200,6 +202,42 @@ fn listed(receipts: Vec<Line>) -> String {
     table(["id", "time", "sat", "model", "kind"], rows)
 }
 
+/// The text in a whole or a streamed chat completion: what a receipt speaks of, in whatever form
+/// the answer was sent.
+fn spoken(body: &[u8]) -> Option<String> {
+    if let Ok(whole) = serde_json::from_slice::<Value>(body) {
+        return whole["choices"][0]["message"]["content"]
+            .as_str()
+            .map(str::to_owned);
+    }
+    let chunks = sse::Reader::default().push(&Bytes::copy_from_slice(body));
+    let chunks: Vec<Value> = chunks
+        .iter()
+        .filter_map(|chunk| serde_json::from_str(chunk).ok())
+        .collect();
+    let texts = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+    (!chunks.is_empty()).then(|| texts.collect())
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Failure::file("read", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_found_in_whatever_form_it_was_sent() {
+        let whole = br#"{"choices":[{"message":{"content":"Hi you"}}]}"#;
+        let streamed = b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi \"}}]}\n\n\
+            data: {\"choices\":[{\"delta\":{\"content\":\"you\"}}]}\n\n\
+            data: {\"choices\":[],\"usage\":{}}\n\ndata: [DONE]\n\n";
+        assert_eq!(spoken(whole).as_deref(), Some("Hi you"));
+        assert_eq!(spoken(streamed).as_deref(), Some("Hi you"));
+        assert_eq!(spoken(b"Hi you"), None);
+        assert_eq!(spoken(b"{}"), None);
+    }
 }
