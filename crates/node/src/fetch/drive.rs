@@ -147,17 +147,18 @@ impl Node {
             .as_ref()
             .map(|proof| proof.signed_receipt.receipt.id.clone());
         payment.answer = Some(answer);
-        let row = payment.clone();
+        let mut row = payment;
         self.inner
             .db
-            .write(move |tx| -> Result<()> {
+            .write(move |tx| -> Result<Payment> {
+                row.refuse_repeated_change(tx)?;
                 if let Some(proof) = receipt {
                     receipts::keep_received(tx, &row.id, &proof)?;
                 }
-                row.update(tx, now_ms())
+                row.update(tx, now_ms())?;
+                Ok(row)
             })
-            .await?;
-        Ok(payment)
+            .await
     }
 
     /// Redeems the change, and books what the answer really cost.
@@ -184,20 +185,20 @@ impl Node {
 
     /// What the change brought in; nothing if the seller cheated with it.
     async fn redeem_change(&self, payment_id: &str, token: &str) -> Result<u64> {
-        let key = format!("change:{payment_id}");
-        match self.inner.purses.redemption(&key).await? {
+        match self.inner.purses.redemption(token).await? {
             Redemption::Done { amount_sat } => return Ok(amount_sat),
             Redemption::Lost => return Ok(0),
             Redemption::Unknown => {
                 // A crash or a silent mint in the middle of it: settle, then look again.
                 self.settle_purses().await?;
-                if let Redemption::Done { amount_sat } = self.inner.purses.redemption(&key).await? {
+                if let Redemption::Done { amount_sat } = self.inner.purses.redemption(token).await?
+                {
                     return Ok(amount_sat);
                 }
             }
             Redemption::None => {}
         }
-        match self.inner.purses.redeem(&key, token).await {
+        match self.inner.purses.redeem(token).await {
             Ok(amount_sat) => Ok(amount_sat),
             Err(error) if error.is_unknown() => {
                 self.note_ecash(&error);

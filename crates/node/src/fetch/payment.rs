@@ -1,5 +1,6 @@
 //! Payments to other servers: one row each, from the reservation to the change.
 
+use http402::xcashu::TokenOutline;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 use timestamp::Hash;
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS payments (
     headers          TEXT,
     body             BLOB,
     change_token     TEXT,
+    change_id        TEXT UNIQUE,
     spent_sat        INTEGER,
     receipt_id       TEXT,
     error            TEXT,
@@ -212,7 +214,7 @@ impl Payment {
         db.execute(
             "UPDATE payments SET state = ?2, fee_sat = ?3, operation = ?4, token = ?5, status = ?6,
              headers = ?7, body = ?8, change_token = ?9, spent_sat = ?10, receipt_id = ?11,
-             error = ?12, settled_ms = ?13 WHERE id = ?1",
+             error = ?12, settled_ms = ?13, change_id = COALESCE(change_id, ?14) WHERE id = ?1",
             (
                 &self.id,
                 self.state.as_str(),
@@ -227,9 +229,28 @@ impl Payment {
                 &self.receipt_id,
                 &self.error,
                 self.is_over().then_some(now_ms),
+                self.change_id(),
             ),
         )?;
         Ok(())
+    }
+
+    /// Change that came for another payment already is none: the same money must not be
+    /// counted for both.
+    pub fn refuse_repeated_change(&mut self, db: &Connection) -> Result<()> {
+        let sql = "SELECT count(*) FROM payments WHERE change_id = ?1 AND id != ?2";
+        let uses: u64 = db.query_row(sql, (self.change_id(), &self.id), |row| row.get(0))?;
+        if uses > 0 {
+            self.change_token = None;
+            self.error = Some("the seller's change was used before".into());
+        }
+        Ok(())
+    }
+
+    /// The change token's identity, however it is written.
+    fn change_id(&self) -> Option<String> {
+        let outline = TokenOutline::parse(self.change_token.as_deref()?).ok()?;
+        Some(outline.id.to_string())
     }
 
     pub fn find(db: &Connection, id: &str) -> Result<Option<Self>> {

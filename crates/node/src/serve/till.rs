@@ -77,7 +77,7 @@ impl Node {
             return Ok(sale);
         }
         self.settle_till().await?;
-        match self.inner.till.redemption(&sale.id).await? {
+        match self.inner.till.redemption(&sale.token).await? {
             Redemption::None => self.redeem(sale).await,
             Redemption::Done { amount_sat } => self.book_payment(sale, amount_sat).await,
             Redemption::Lost => {
@@ -91,7 +91,7 @@ impl Node {
     }
 
     async fn redeem(&self, sale: Sale) -> Result<Sale> {
-        match self.inner.till.redeem(&sale.id, &sale.token).await {
+        match self.inner.till.redeem(&sale.token).await {
             Ok(received_sat) => self.book_payment(sale, received_sat).await,
             Err(error) => {
                 self.note_ecash(&error);

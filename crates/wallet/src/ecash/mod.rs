@@ -2,9 +2,9 @@
 //!
 //! - [`PlayMint`]: an embedded mint whose sats are play money.
 //! - [`EcashWallet`]: a wallet at one mint. `cdk` keeps a saga of each operation;
-//!   what this module adds is *attribution*: after a crash, the caller can ask by
-//!   its own key what became of a redemption, an issued token or a funding, and gets
-//!   the truth of the mint.
+//!   what this module adds is *attribution*: after a crash, the caller can ask what
+//!   became of a redemption, an issued token or a funding, and gets the truth of the
+//!   mint.
 
 mod direct;
 mod error;

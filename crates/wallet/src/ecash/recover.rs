@@ -1,10 +1,13 @@
 //! After a crash: every half-done operation is settled with the mint.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use cdk::nuts::{RestoreRequest, State};
+use cdk::Amount;
+use cdk::nuts::nut00::ProofsMethods;
+use cdk::nuts::{Proofs, RestoreRequest, State};
 use cdk::wallet::types::{
-    OperationData, ReceiveSagaState, TransactionId, WalletSaga, WalletSagaState,
+    OperationData, ReceiveSagaState, Transaction, TransactionDirection, TransactionId,
+    TransactionStatus, WalletSaga, WalletSagaState,
 };
 use tokio::sync::OwnedRwLockWriteGuard;
 use uuid::Uuid;
@@ -88,10 +91,10 @@ async fn mark_if_lost(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, E
     let Some(outputs) = data.blinded_messages.clone().filter(|_| !inputs.is_empty()) else {
         return Ok(true);
     };
-    let proofs = inputs.into_iter().map(|input| input.proof).collect();
+    let proofs: Proofs = inputs.into_iter().map(|input| input.proof).collect();
     // The order matters: spent first, then signed. The other way round, a swap of ours
     // that lands in between would look like somebody else's.
-    let Ok(states) = wallet.cdk.check_proofs_spent(proofs).await else {
+    let Ok(states) = wallet.cdk.check_proofs_spent(proofs.clone()).await else {
         return Ok(false);
     };
     if !states.iter().any(|proof| proof.state == State::Spent) {
@@ -101,22 +104,51 @@ async fn mark_if_lost(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, E
     let Ok(restored) = connector.post_restore(RestoreRequest { outputs }).await else {
         return Ok(false);
     };
-    if !restored.signatures.is_empty() {
-        return Ok(true);
-    }
-    let id = TransactionId::from_saga_id(saga.id);
-    if let Some(mut transaction) = wallet.cdk.get_transaction(id).await? {
-        transaction
-            .metadata
-            .insert(LOST.to_owned(), "spent by somebody else".to_owned());
-        wallet
-            .cdk
-            .localstore
-            .add_transaction(transaction)
-            .await
-            .map_err(storage)?;
+    if restored.signatures.is_empty() {
+        record_loss(wallet, saga, &proofs).await?;
     }
     Ok(true)
+}
+
+/// Writes the mark into the redemption's transaction, which may not be there yet: `cdk`
+/// makes one up when it settles the saga, unless it finds one.
+async fn record_loss(
+    wallet: &EcashWallet,
+    saga: &WalletSaga,
+    proofs: &Proofs,
+) -> Result<(), EcashError> {
+    let found = wallet
+        .cdk
+        .get_transaction(TransactionId::from_saga_id(saga.id))
+        .await?;
+    let mut transaction = match found {
+        Some(transaction) => transaction,
+        None => Transaction {
+            mint_url: saga.mint_url.clone(),
+            direction: TransactionDirection::Incoming,
+            amount: Amount::ZERO,
+            fee: Amount::ZERO,
+            unit: saga.unit.clone(),
+            ys: proofs.ys().map_err(cdk::Error::from)?,
+            timestamp: saga.created_at,
+            memo: None,
+            metadata: HashMap::new(),
+            quote_id: None,
+            payment_request: None,
+            payment_proof: None,
+            payment_method: None,
+            saga_id: Some(saga.id),
+            status: TransactionStatus::Pending,
+        },
+    };
+    let why = "spent by somebody else";
+    transaction.metadata.insert(LOST.to_owned(), why.to_owned());
+    wallet
+        .cdk
+        .localstore
+        .add_transaction(transaction)
+        .await
+        .map_err(storage)
 }
 
 fn storage(error: cdk::cdk_database::Error) -> EcashError {

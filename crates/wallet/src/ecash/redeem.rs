@@ -1,15 +1,16 @@
 //! Taking tokens in: swapped at the mint before they count as ours.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::str::FromStr;
 
-use cdk::nuts::{Proofs, State, Token};
+use cdk::dhke::hash_to_curve;
+use cdk::nuts::{Proofs, PublicKey, State, Token};
 use cdk::wallet::ReceiveOptions;
 use cdk::wallet::types::{Transaction, TransactionDirection, TransactionStatus};
 
 use super::{EcashError, EcashWallet};
 
-/// What became of a redemption.
+/// What became of a token's redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redemption {
     /// It never began, or failed: the token is as it was before.
@@ -25,20 +26,18 @@ pub enum Redemption {
     Lost,
 }
 
-/// Metadata key under which a redemption carries the caller's key.
-const KEY: &str = "freehold_key";
 /// Metadata key that recovery sets when the token turns out to be spent by somebody else.
 pub(super) const LOST: &str = "freehold_lost";
 
 impl EcashWallet {
-    /// Swaps `token` for fresh ecash of ours, and returns what arrived. `key` names the
-    /// redemption for [`Self::redemption`]; use it once.
+    /// Swaps `token` for fresh ecash of ours, and returns what arrived.
     ///
     /// # Errors
-    /// [`EcashError::is_unknown`] tells whether the swap may still have happened.
-    pub async fn redeem(&self, key: &str, token: &str) -> Result<u64, EcashError> {
+    /// [`EcashError::is_unknown`] tells whether the swap may still have happened; then
+    /// [`Self::redemption`] tells later what became of it.
+    pub async fn redeem(&self, token: &str) -> Result<u64, EcashError> {
         let _live = self.gate.read().await;
-        let proofs = self.proofs_of(token).await?;
+        let proofs = self.proofs_of(&self.parse(token)?).await?;
         let _alone = self.deriving.lock().await;
         self.refuse_unsettled(&proofs).await?;
         // A spent token is refused before a saga begins: cdk rightly calls that
@@ -47,11 +46,10 @@ impl EcashWallet {
         if states.iter().any(|proof| proof.state != State::Unspent) {
             return Err(EcashError::Spent);
         }
-        let options = ReceiveOptions {
-            metadata: HashMap::from([(KEY.to_owned(), key.to_owned())]),
-            ..ReceiveOptions::default()
-        };
-        match self.cdk.receive_proofs(proofs, options, None, None).await {
+        let received = self
+            .cdk
+            .receive_proofs(proofs, ReceiveOptions::default(), None, None);
+        match received.await {
             Ok(amount) => Ok(amount.into()),
             // Raced by somebody else's swap: recovery tells who won.
             Err(cdk::Error::TokenAlreadySpent | cdk::Error::TokenPending) => Err(
@@ -61,19 +59,23 @@ impl EcashWallet {
         }
     }
 
-    /// What became of the redemption called `key`. Reads all incoming transactions, so
-    /// it is for recovery, not for every request.
+    /// What became of the redemption of just these proofs. It is told by the proofs and not
+    /// by a name of the caller's: `cdk` records them from its very first write on.
+    ///
+    /// The same token redeemed for two purposes can't be told apart: the caller uses a
+    /// token once. Reads all incoming transactions, so it is for recovery.
     ///
     /// # Errors
-    /// [`EcashError::Storage`].
-    pub async fn redemption(&self, key: &str) -> Result<Redemption, EcashError> {
+    /// [`EcashError::Malformed`] if it isn't a token, or [`EcashError::Storage`].
+    pub async fn redemption(&self, token: &str) -> Result<Redemption, EcashError> {
+        let ys = ys_of(&self.parse(token)?)?;
         let incoming = self
             .cdk
             .list_transactions(Some(TransactionDirection::Incoming))
             .await?;
         let outcome = incoming
             .iter()
-            .filter(|transaction| transaction.metadata.get(KEY).is_some_and(|k| k == key))
+            .filter(|transaction| transaction.ys.iter().copied().collect::<HashSet<_>>() == ys)
             .map(outcome_of)
             .max_by_key(|outcome| match outcome {
                 Redemption::Done { .. } => 3,
@@ -99,7 +101,8 @@ impl EcashWallet {
         Ok(())
     }
 
-    async fn proofs_of(&self, token: &str) -> Result<Proofs, EcashError> {
+    /// Reads a token of our mint and unit.
+    fn parse(&self, token: &str) -> Result<Token, EcashError> {
         let malformed = |error: &dyn std::fmt::Display| EcashError::Malformed(error.to_string());
         let token = Token::from_str(token).map_err(|error| malformed(&error))?;
         if token.mint_url().map_err(|error| malformed(&error))? != self.cdk.mint_url {
@@ -108,11 +111,25 @@ impl EcashWallet {
         if token.unit().unwrap_or_default() != self.cdk.unit {
             return Err(EcashError::Malformed("the token is of another unit".into()));
         }
+        Ok(token)
+    }
+
+    async fn proofs_of(&self, token: &Token) -> Result<Proofs, EcashError> {
         let known = self.cdk.mint_connector().get_mint_keysets().await?;
         token
             .proofs(&known.keysets)
             .map_err(|error| EcashError::Invalid(error.to_string()))
     }
+}
+
+/// The proofs' identities at the mint (NUT-00: `Y = hash_to_curve(secret)`).
+fn ys_of(token: &Token) -> Result<HashSet<PublicKey>, EcashError> {
+    let secrets = token.token_secrets();
+    let ys = secrets
+        .into_iter()
+        .map(|secret| hash_to_curve(secret.as_bytes()));
+    ys.collect::<Result<_, _>>()
+        .map_err(|error| EcashError::Malformed(error.to_string()))
 }
 
 fn outcome_of(transaction: &Transaction) -> Redemption {
