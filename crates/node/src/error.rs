@@ -200,7 +200,8 @@ impl NodeError {
             Self::ModelMissing => 503,
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
             Self::Inference(error) => error.http_status(),
-            Self::Store(_) | Self::Receipt(_) => 500,
+            Self::Store(error) => store_status(error),
+            Self::Receipt(_) => 500,
             Self::Wallet(error) => wallet_status(error),
             Self::Ecash(error) if error.is_unknown() => 503,
             Self::Ecash(EcashError::Insufficient { .. }) => 402,
@@ -231,6 +232,14 @@ impl NodeError {
             Self::Refunded { settled, .. } => Some(settled),
             _ => None,
         }
+    }
+}
+
+fn store_status(error: &StoreError) -> u16 {
+    match error.code() {
+        "unknown_model" | "not_installed" => 404,
+        "invalid_name" => 400,
+        _ => 500,
     }
 }
 

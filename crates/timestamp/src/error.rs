@@ -154,7 +154,7 @@ impl Error {
                 "fetch the proof again from the node that made the receipt"
             }
             Self::DigestMismatch { .. } => {
-                "compare the exact bytes as sent over the wire, without a newline at the end"
+                "compare the request's exact bytes, and the answer's text alone, without a newline at the end"
             }
         }
     }

@@ -63,7 +63,8 @@ pub struct Receipt {
     pub id: String,
     /// The SHA-256 of the request's body, as received.
     pub request_sha256: Hash,
-    /// The SHA-256 of the answer's body, as sent.
+    /// The SHA-256 of the answer's text in UTF-8: what the model said, without the JSON or the
+    /// stream that carried it.
     pub answer_sha256: Hash,
     /// The name of the model that answered.
     pub model: String,

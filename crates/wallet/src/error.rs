@@ -1,5 +1,6 @@
 //! The errors of the ledger and of purses.
 
+use crate::display_msat;
 use crate::purse::{BudgetError, NameError};
 
 /// What can go wrong in the ledger or with a purse.
@@ -12,7 +13,7 @@ pub enum WalletError {
     #[error("an amount of {0} msat can't be booked")]
     Amount(u64),
     /// The account has less than what was asked for.
-    #[error("account {account} has {available_msat} msat available, {needed_msat} msat are needed")]
+    #[error("{account} has {} available, {} are needed", display_msat(available_msat.max(&0).unsigned_abs()), display_msat(*needed_msat))]
     Insufficient {
         /// The account to be debited.
         account: String,

@@ -38,3 +38,12 @@ pub const fn sat_to_msat(amount_sat: u64) -> u64 {
 pub const fn msat_to_sat_ceil(amount_msat: u64) -> u64 {
     amount_msat.div_ceil(MSAT_PER_SAT)
 }
+
+/// An amount for people: in satoshi if it is a whole number of them.
+fn display_msat(amount_msat: u64) -> String {
+    if amount_msat.is_multiple_of(MSAT_PER_SAT) {
+        format!("{} sat", amount_msat / MSAT_PER_SAT)
+    } else {
+        format!("{amount_msat} msat")
+    }
+}

@@ -10,12 +10,10 @@ use node::{Answer, AnswerEvent, ModelList, PaymentRequired, Served, Settled};
 use serde_json::Value;
 
 use super::App;
-use super::auth::Anyone;
+use super::auth::{Anyone, X_CASHU};
 use super::error::{ApiError, add_headers};
 use super::stream;
 
-/// The request header with the payment.
-const X_CASHU: &str = "x-cashu";
 /// The answer header with the sale's id.
 const SALE: &str = "Freehold-Sale";
 

@@ -105,7 +105,8 @@ impl From<NodeError> for ApiError {
     fn from(error: NodeError) -> Self {
         let status =
             StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if !error.is_users() {
+        // What others do wrong is no news; it must not fill the log.
+        if !error.is_users() && status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(code = error.code(), %error, "a request failed");
         }
         Self {

@@ -173,7 +173,8 @@ fn wants_json() -> bool {
 fn log(verbose: u8, is_quiet: bool) {
     let level = match (is_quiet, verbose) {
         (true, _) => "error",
-        (_, 0) => "warn",
+        // cdk calls 20 ms for a statement slow, and says so each time.
+        (_, 0) => "warn,cdk_sql_common=error",
         (_, 1) => "warn,freehold=info,node=info,inference=info,wallet=info",
         (_, 2) => "info,freehold=debug,node=debug,inference=debug,wallet=debug",
         _ => "trace",

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::display_msat as display;
+
 /// Milliseconds in the window that `per_day_msat` speaks of.
 pub const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -29,7 +31,7 @@ pub struct Spent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
     /// Too much for one payment.
-    #[error("{wanted_msat} msat are more than the {limit_msat} msat allowed in one payment")]
+    #[error("{} are more than the {} allowed in one payment", display(*wanted_msat), display(*limit_msat))]
     PerPayment {
         /// What was asked for.
         wanted_msat: u64,
@@ -37,9 +39,7 @@ pub enum BudgetError {
         limit_msat: u64,
     },
     /// Too much for the last 24 hours.
-    #[error(
-        "{wanted_msat} msat are more than the {left_msat} msat left of {limit_msat} msat in 24 hours"
-    )]
+    #[error("{} are more than the {} left of {} in 24 hours", display(*wanted_msat), display(*left_msat), display(*limit_msat))]
     PerDay {
         /// What was asked for.
         wanted_msat: u64,
@@ -49,9 +49,7 @@ pub enum BudgetError {
         limit_msat: u64,
     },
     /// Too much in total.
-    #[error(
-        "{wanted_msat} msat are more than the {left_msat} msat left of {limit_msat} msat in total"
-    )]
+    #[error("{} are more than the {} left of {} in total", display(*wanted_msat), display(*left_msat), display(*limit_msat))]
     Total {
         /// What was asked for.
         wanted_msat: u64,
@@ -78,12 +76,12 @@ impl BudgetError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::PerPayment { .. } => {
-                "ask for less (for example a smaller max_tokens), or make a purse with a larger --per-payment"
+                "ask for less (for example a smaller max_tokens), or make a purse with a larger --per-payment-sat"
             }
             Self::PerDay { .. } => {
-                "wait until earlier payments are 24 hours old, or make a purse with a larger --per-day"
+                "wait until earlier payments are 24 hours old, or make a purse with a larger --per-day-sat"
             }
-            Self::Total { .. } => "make a new purse with a larger --total",
+            Self::Total { .. } => "make a new purse with a larger --total-sat",
         }
     }
 }
