@@ -58,7 +58,9 @@ pub async fn nutshell(scratch: &Path) -> Result<Value, String> {
     let mut mint = Mint(mint.map_err(|error| error.to_string())?);
     let url = format!("http://127.0.0.1:{port}");
     let deadline = Instant::now() + UP_WITHIN;
-    while reqwest::get(format!("{url}/v1/info")).await.is_err() {
+    let http = reqwest::Client::builder().no_proxy().build();
+    let http = http.map_err(|error| error.to_string())?;
+    while http.get(format!("{url}/v1/info")).send().await.is_err() {
         if Instant::now() > deadline || mint.0.try_wait().is_ok_and(|end| end.is_some()) {
             return Err("Nutshell doesn't start".into());
         }

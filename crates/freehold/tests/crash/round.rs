@@ -179,7 +179,7 @@ impl Round {
         let Err(why) = world.rest().await else {
             return;
         };
-        keep(world);
+        keep(world, tally.problems.len());
         let plan = &self.plan;
         tally.problem(format!("{why}\n  after {plan:?}, {:?}", self.requests));
         for node in [&world.seller, &world.payer] {

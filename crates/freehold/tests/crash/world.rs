@@ -190,15 +190,12 @@ async fn api(node: &Node, method: Method, path: &str, input: Value) -> Value {
 }
 
 /// For whoever looks for a cause: both nodes' files, where `FREEHOLD_CRASH_KEEP` says.
-pub fn keep(world: &World) {
+pub fn keep(world: &World, problem: usize) {
     let Some(place) = std::env::var_os("FREEHOLD_CRASH_KEEP").map(PathBuf::from) else {
         return;
     };
     for (name, node) in [("seller", &world.seller), ("payer", &world.payer)] {
-        let to = place.join(name);
-        if to.exists() {
-            continue;
-        }
+        let to = place.join(format!("{problem}-{name}"));
         fs::create_dir_all(&to).unwrap();
         for file in fs::read_dir(World::network_dir(node)).unwrap() {
             let file = file.unwrap();
