@@ -56,6 +56,7 @@ impl Recovery<'_> {
             // cdk would settle the redemptions in doubt as received: ask again first.
             return Ok(false);
         }
+        drop_ownerless_inputs(wallet).await?;
         let report = wallet.cdk.recover_incomplete_sagas().await?;
         complete = report.skipped == 0 && report.failed == 0;
         for operation in wallet.cdk.get_pending_sends().await? {
@@ -69,6 +70,32 @@ impl Recovery<'_> {
         }
         Ok(complete)
     }
+}
+
+/// `cdk` writes a redemption's inputs before its saga. Killed in between, it leaves inputs
+/// that no saga owns: no swap was ever asked for, so the token is as good as before, and
+/// must not wait for an end that never comes.
+async fn drop_ownerless_inputs(wallet: &EcashWallet) -> Result<(), EcashError> {
+    let store = &wallet.cdk.localstore;
+    let sagas = store.get_incomplete_sagas().await.map_err(storage)?;
+    let owners: HashSet<Uuid> = sagas.into_iter().map(|saga| saga.id).collect();
+    let pending = store
+        .get_proofs(None, None, Some(vec![State::Pending]), None)
+        .await;
+    let ownerless = pending
+        .map_err(storage)?
+        .into_iter()
+        .filter(|input| {
+            input
+                .used_by_operation
+                .is_none_or(|owner| !owners.contains(&owner))
+        })
+        .map(|input| input.y)
+        .collect();
+    store
+        .update_proofs(Vec::new(), ownerless)
+        .await
+        .map_err(storage)
 }
 
 /// A swap whose inputs are spent while the mint never signed our outputs was done by
@@ -153,4 +180,60 @@ async fn record_loss(
 
 fn storage(error: cdk::cdk_database::Error) -> EcashError {
     EcashError::Storage(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use cdk::nuts::CurrencyUnit;
+    use cdk::wallet::types::ProofInfo;
+
+    use super::*;
+    use crate::ecash::{MintAccess, PlayMint};
+
+    const MINT_URL: &str = "http://127.0.0.1:1/mint";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn inputs_without_a_saga_dont_block_their_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let mint = PlayMint::open(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
+            .await
+            .unwrap();
+        let open = async |name: &str, seed| {
+            let access = MintAccess::Embedded(mint.clone());
+            let path = dir.path().join(name);
+            EcashWallet::open(&path, MINT_URL, [seed; 64], access)
+                .await
+                .unwrap()
+        };
+        let (buyer, seller) = (open("buyer", 2).await, open("seller", 3).await);
+        let quote = buyer.quote_funding(8).await.unwrap();
+        buyer.fund(&quote).await.unwrap();
+        let token = buyer.issue(8).await.unwrap().token.clone();
+
+        // What a crash between cdk's first two writes leaves behind.
+        let parsed: cdk::nuts::Token = token.parse().unwrap();
+        let keysets = mint.inner().keysets().keysets;
+        for proof in parsed.proofs(&keysets).unwrap() {
+            let url = MINT_URL.parse().unwrap();
+            let operation = Some(Uuid::now_v7());
+            let info = ProofInfo::new_with_operations(
+                proof,
+                url,
+                State::Pending,
+                CurrencyUnit::Sat,
+                operation,
+                None,
+            );
+            let info = vec![info.unwrap()];
+            seller
+                .cdk
+                .localstore
+                .update_proofs(info, vec![])
+                .await
+                .unwrap();
+        }
+        assert!(seller.redeem(&token).await.unwrap_err().is_unknown());
+        assert!(seller.recovery().await.run(&HashSet::new()).await.unwrap());
+        assert_eq!(seller.redeem(&token).await.unwrap(), 8);
+    }
 }
