@@ -49,10 +49,7 @@ async fn swap(customer: &Outsider) -> f64 {
         .swap(None, split, proofs, None, false, false)
         .await
         .unwrap();
-    let took_ms = start.elapsed().as_secs_f64() * 1_000.0;
-    let count = wallet.get_unspent_proofs().await.unwrap().len();
-    assert_eq!(count, PROOFS_SAT.len());
-    took_ms
+    start.elapsed().as_secs_f64() * 1_000.0
 }
 
 pub async fn measure(mint_url: &str) -> Value {
@@ -72,6 +69,10 @@ pub async fn measure(mint_url: &str) -> Value {
         let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
         row["per_s"] = json!(rounded(f64::from(count) / start.elapsed().as_secs_f64()));
         all[clients.to_string()] = row;
+        for customer in &customers {
+            let proofs = customer.wallet.get_unspent_proofs().await.unwrap();
+            assert_eq!(proofs.len(), PROOFS_SAT.len());
+        }
     }
     all
 }
