@@ -56,7 +56,7 @@ impl Recovery<'_> {
             // cdk would settle the redemptions in doubt as received: ask again first.
             return Ok(false);
         }
-        drop_ownerless_inputs(wallet).await?;
+        free_ownerless_proofs(wallet).await?;
         let report = wallet.cdk.recover_incomplete_sagas().await?;
         complete = report.skipped == 0 && report.failed == 0;
         for operation in wallet.cdk.get_pending_sends().await? {
@@ -72,30 +72,35 @@ impl Recovery<'_> {
     }
 }
 
-/// `cdk` writes a redemption's inputs before its saga. Killed in between, it leaves inputs
-/// that no saga owns: no swap was ever asked for, so the token is as good as before, and
-/// must not wait for an end that never comes.
-async fn drop_ownerless_inputs(wallet: &EcashWallet) -> Result<(), EcashError> {
+/// `cdk` writes the proofs of an operation before its saga. Killed in between, it leaves
+/// proofs that no saga owns, and that its own recovery never looks at. No mint was asked
+/// yet: inputs of somebody's token are let go (it is as good as before), proofs that were
+/// set aside for a payment are ours to spend again.
+async fn free_ownerless_proofs(wallet: &EcashWallet) -> Result<(), EcashError> {
     let store = &wallet.cdk.localstore;
     let sagas = store.get_incomplete_sagas().await.map_err(storage)?;
     let owners: HashSet<Uuid> = sagas.into_iter().map(|saga| saga.id).collect();
-    let pending = store
-        .get_proofs(None, None, Some(vec![State::Pending]), None)
-        .await;
-    let ownerless = pending
-        .map_err(storage)?
-        .into_iter()
-        .filter(|input| {
-            input
-                .used_by_operation
-                .is_none_or(|owner| !owners.contains(&owner))
-        })
-        .map(|input| input.y)
-        .collect();
-    store
-        .update_proofs(Vec::new(), ownerless)
+    let states = Some(vec![State::Pending, State::Reserved]);
+    let held = store
+        .get_proofs(None, None, states, None)
         .await
-        .map_err(storage)
+        .map_err(storage)?;
+    for proof in held {
+        match (proof.state, proof.used_by_operation) {
+            (_, Some(owner)) if owners.contains(&owner) => {}
+            (State::Reserved, Some(owner)) => {
+                store.release_proofs(&owner).await.map_err(storage)?
+            }
+            (State::Pending, _) => {
+                store
+                    .update_proofs(Vec::new(), vec![proof.y])
+                    .await
+                    .map_err(storage)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A swap whose inputs are spent while the mint never signed our outputs was done by
@@ -121,10 +126,10 @@ async fn mark_if_lost(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, E
     let proofs: Proofs = inputs.into_iter().map(|input| input.proof).collect();
     // The order matters: spent first, then signed. The other way round, a swap of ours
     // that lands in between would look like somebody else's.
-    let Ok(states) = wallet.cdk.check_proofs_spent(proofs.clone()).await else {
+    let Ok(states) = wallet.states_at_mint(&proofs).await else {
         return Ok(false);
     };
-    if !states.iter().any(|proof| proof.state == State::Spent) {
+    if !states.contains(&State::Spent) {
         return Ok(true);
     }
     let connector = wallet.cdk.mint_connector();

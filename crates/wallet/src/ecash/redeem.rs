@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::str::FromStr;
 
 use cdk::dhke::hash_to_curve;
-use cdk::nuts::{Proofs, PublicKey, State, Token};
+use cdk::nuts::nut00::ProofsMethods;
+use cdk::nuts::{CheckStateRequest, Proofs, PublicKey, State, Token};
 use cdk::wallet::ReceiveOptions;
 use cdk::wallet::types::{Transaction, TransactionDirection, TransactionStatus};
 
@@ -42,8 +43,8 @@ impl EcashWallet {
         self.refuse_unsettled(&proofs).await?;
         // A spent token is refused before a saga begins: cdk rightly calls that
         // answer of a swap ambiguous, and would leave the saga to recovery.
-        let states = self.cdk.check_proofs_spent(proofs.clone()).await?;
-        if states.iter().any(|proof| proof.state != State::Unspent) {
+        let states = self.states_at_mint(&proofs).await?;
+        if states.iter().any(|state| *state != State::Unspent) {
             return Err(EcashError::Spent);
         }
         let received = self
@@ -84,6 +85,21 @@ impl EcashWallet {
                 Redemption::None => 0,
             });
         Ok(outcome.unwrap_or(Redemption::None))
+    }
+
+    /// What the mint says of these proofs (NUT-07). `cdk`'s own question also deletes the
+    /// spent ones from the wallet, and with them what recovery goes by.
+    pub(super) async fn states_at_mint(&self, proofs: &Proofs) -> Result<Vec<State>, EcashError> {
+        let ys = proofs.ys().map_err(cdk::Error::from)?;
+        let asked = ys.len();
+        let connector = self.cdk.mint_connector();
+        let answer = connector.post_check_state(CheckStateRequest { ys }).await?;
+        if answer.states.len() != asked {
+            return Err(EcashError::Unknown(
+                "the mint's answer is incomplete".into(),
+            ));
+        }
+        Ok(answer.states.into_iter().map(|proof| proof.state).collect())
     }
 
     /// A proof that an unsettled redemption brought in already must wait for recovery:
