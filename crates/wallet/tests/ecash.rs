@@ -173,7 +173,7 @@ async fn only_one_of_many_concurrent_redemptions_wins() {
     let token = buyer.issue(32).await.unwrap().token.clone();
     let seller = std::sync::Arc::new(place.wallet("seller").await);
     let tasks: Vec<_> = (0..8)
-        .map(|n| {
+        .map(|_| {
             let (seller, token) = (seller.clone(), token.clone());
             tokio::spawn(async move { seller.redeem(&token).await })
         })
@@ -200,7 +200,7 @@ async fn concurrent_payments_never_find_too_little() {
         })
         .collect();
     let seller = place.wallet("seller").await;
-    for (n, task) in tasks.into_iter().enumerate() {
+    for task in tasks {
         let token = task.await.unwrap().unwrap();
         assert_eq!(seller.redeem(&token).await.unwrap(), 7);
     }

@@ -59,6 +59,7 @@ impl Recovery<'_> {
         free_ownerless_proofs(wallet).await?;
         let report = wallet.cdk.recover_incomplete_sagas().await?;
         complete = report.skipped == 0 && report.failed == 0;
+        complete &= forget_spent(wallet).await?;
         for operation in wallet.cdk.get_pending_sends().await? {
             if recorded.contains(&operation) {
                 continue;
@@ -102,6 +103,30 @@ async fn free_ownerless_proofs(wallet: &EcashWallet) -> Result<(), EcashError> {
     }
     Ok(())
 }
+
+/// `cdk` resumes a payment and the swap inside it one after the other: the first frees
+/// proofs that the second then finds to be spent, and restores what they were swapped
+/// for. What the mint knows as spent must not stay among what can be spent.
+///
+/// `false` if the mint didn't answer.
+async fn forget_spent(wallet: &EcashWallet) -> Result<bool, EcashError> {
+    let unspent = wallet.cdk.get_unspent_proofs().await?;
+    for proofs in unspent.chunks(PROOFS_A_QUESTION) {
+        // Deleting the spent ones is this question's side effect.
+        if wallet
+            .cdk
+            .check_proofs_spent(proofs.to_vec())
+            .await
+            .is_err()
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Mints bound how many proofs they are asked about at once.
+const PROOFS_A_QUESTION: usize = 100;
 
 /// A swap whose inputs are spent while the mint never signed our outputs was done by
 /// somebody else. `cdk` settles that like any other redemption, so it is marked first:
