@@ -12,6 +12,8 @@ export FREEHOLD_COMPAT_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/freehold/co
 CARGO_FLAGS := --release --locked
 FREEHOLD := $(or $(CARGO_TARGET_DIR),target)/release/freehold
 FUZZ_SECONDS ?= 30
+# Kills in the short form of the crash test; `make crash` has the long one.
+CRASHES ?= 10
 # Where `model pull` puts the default model; tests that need it skip, and say so, when it isn't there.
 TEST_MODEL := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/freehold/models/smollm2-135m-instruct/model.gguf
 
@@ -34,7 +36,7 @@ test: setup ## run all tests, those with the real model and with other people's 
 	@scripts/compat-setup --install || true
 	cargo test $(CARGO_FLAGS) --workspace --no-run
 	@$(FREEHOLD) model pull || echo "The default model can't be had: the tests that need it will be SKIPPED." >&2
-	FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
 
 .PHONY: crash
 crash: build ## kill two nodes 200 times in the middle of payments; nothing may be lost
