@@ -56,6 +56,7 @@ impl Recovery<'_> {
             // cdk would settle the redemptions in doubt as received: ask again first.
             return Ok(false);
         }
+        drop_swaps_never_done(wallet).await?;
         free_ownerless_proofs(wallet).await?;
         let report = wallet.cdk.recover_incomplete_sagas().await?;
         complete = report.skipped == 0 && report.failed == 0;
@@ -72,6 +73,39 @@ impl Recovery<'_> {
         Ok(complete)
     }
 }
+
+/// When the mint can't be reached, `cdk` rolls a payment back but forgets the swap inside
+/// it: no proofs are set aside for it, and its recovery fails for ever. If the mint never
+/// signed its outputs, and no request can be under way any more, it didn't happen.
+async fn drop_swaps_never_done(wallet: &EcashWallet) -> Result<(), EcashError> {
+    let store = &wallet.cdk.localstore;
+    for saga in store.get_incomplete_sagas().await.map_err(storage)? {
+        let OperationData::Swap(data) = &saga.data else {
+            continue;
+        };
+        let is_old = cdk::util::unix_time() > saga.created_at + REQUEST_MAX_S;
+        let Some(outputs) = data.blinded_messages.clone().filter(|_| is_old) else {
+            continue;
+        };
+        if !store
+            .get_reserved_proofs(&saga.id)
+            .await
+            .map_err(storage)?
+            .is_empty()
+        {
+            continue;
+        }
+        let connector = wallet.cdk.mint_connector();
+        let restored = connector.post_restore(RestoreRequest { outputs }).await;
+        if restored.is_ok_and(|restored| restored.signatures.is_empty()) {
+            store.delete_saga(&saga.id).await.map_err(storage)?;
+        }
+    }
+    Ok(())
+}
+
+/// No request to a mint is under way for longer than this, in seconds.
+const REQUEST_MAX_S: u64 = 30;
 
 /// `cdk` writes the proofs of an operation before its saga. Killed in between, it leaves
 /// proofs that no saga owns, and that its own recovery never looks at. No mint was asked
