@@ -66,6 +66,7 @@ async fn every_paid_request_is_answered_or_refunded_whatever_is_killed() {
         }
     }
     round::ask_all_again(&ended, &world, &mut tally).await;
+    verify::check_operations(&world, &mut tally).await;
     check_by_command(&world, &mut tally);
 
     common::loudly(&format!(

@@ -1,11 +1,16 @@
 //! What must hold whenever everything has come to rest.
 
+use std::time::{Duration, Instant};
+
 use crate::books::{self, Ledger, Payment, Purse, Sale};
 use crate::common::token_sat;
 use crate::reply::Outcome;
 use crate::request::{Request, Way};
 use crate::tally::Tally;
-use crate::world::World;
+use crate::world::{World, keep};
+
+/// A wallet may wait a while before it gives up on a mint's answer.
+const DONE_WITHIN: Duration = Duration::from_secs(90);
 
 /// Both nodes' books, as they are written down.
 pub struct Written {
@@ -102,6 +107,38 @@ impl Written {
             });
         }
     }
+}
+
+/// In the end nothing is half done but change that nobody has redeemed yet.
+pub async fn check_operations(world: &World, tally: &mut Tally) {
+    let deadline = Instant::now() + DONE_WITHIN;
+    loop {
+        let stuck = half_done(world).unwrap_or_else(|error| vec![error.to_string()]);
+        if stuck.is_empty() {
+            return;
+        }
+        if Instant::now() > deadline {
+            keep(world, tally.problems.len());
+            return tally.problem(format!("half done for ever: {stuck:?}"));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn half_done(world: &World) -> rusqlite::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for (node, wallet) in [
+        (&world.seller, "till"),
+        (&world.seller, "purses"),
+        (&world.payer, "purses"),
+    ] {
+        let operations = Purse::open(&World::network_dir(node), wallet)?.operations()?;
+        let stuck = operations
+            .into_iter()
+            .filter(|operation| !operation.ends_with("token_created"));
+        all.extend(stuck.map(|operation| format!("{wallet} of {}: {operation}", node.url())));
+    }
+    Ok(all)
 }
 
 /// What the mint owes, and what each wallet has.
