@@ -54,7 +54,13 @@ impl Round {
             }
         }
         self.rest(world, tally).await;
+        let problems = tally.problems.len();
         check(&ended, world, tally).await;
+        if tally.problems.len() > problems {
+            keep(world, problems);
+            eprintln!("  after {:?}, {:?}", self.plan, self.requests);
+            tally.is_spoilt = true;
+        }
         if ended.iter().any(|(_, outcome)| used_up(outcome)) {
             world.new_budget().await;
         }
