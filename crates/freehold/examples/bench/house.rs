@@ -41,6 +41,9 @@ pub enum Payer {
 pub struct Seen {
     pub first_ms: f64,
     pub last_text_ms: f64,
+    /// The last word is under way for a while when the node is busy booking already; the one
+    /// before it isn't.
+    pub last_but_one_ms: f64,
     pub end_ms: f64,
     pub prompt_tokens: f64,
     pub completion_tokens: f64,
@@ -178,12 +181,12 @@ impl House {
         let ms = || start.elapsed().as_secs_f64() * 1_000.0;
         let mut reply = self.request(payer, &body).send().await.unwrap();
         let status = reply.status();
-        let (mut bytes, mut first_ms, mut last_text_ms) = (Vec::new(), None, 0.0);
+        let (mut bytes, mut first_ms, mut text_ms) = (Vec::new(), None, [0.0; 2]);
         while let Some(piece) = reply.chunk().await.unwrap() {
             first_ms.get_or_insert_with(ms);
             // The last words come together with the reason why they are the last, or before it.
             if piece.windows(9).any(|part| part == b"\"content\"") {
-                last_text_ms = ms();
+                text_ms = [text_ms[1], ms()];
             }
             bytes.extend_from_slice(&piece);
         }
@@ -201,7 +204,8 @@ impl House {
             .unwrap();
         Seen {
             first_ms: first_ms.unwrap(),
-            last_text_ms,
+            last_text_ms: text_ms[1],
+            last_but_one_ms: text_ms[0],
             end_ms,
             prompt_tokens: usage["prompt_tokens"].as_f64().unwrap(),
             completion_tokens: usage["completion_tokens"].as_f64().unwrap(),

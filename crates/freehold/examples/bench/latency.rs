@@ -38,8 +38,8 @@ fn compare(seen: &[Vec<Seen>; 3], price: &[f64]) -> Value {
         row["over_unpaid_ms"] = json!(rounded(median(&total(way)) - unpaid_ms));
         row["ratio"] = json!(rounded(median(&total(way)) / unpaid_ms));
         row["first_ms"] = json!(rounded(median(&pick(way, &|seen| seen.first_ms))));
-        row["end_after_text_ms"] = json!(rounded(median(
-            &pick(way, &|seen| seen.end_ms - seen.last_text_ms)
+        row["tail_ms"] = json!(rounded(median(
+            &pick(way, &|seen| seen.end_ms - seen.last_but_one_ms)
         )));
         ways[name] = row;
     }
@@ -49,7 +49,7 @@ fn compare(seen: &[Vec<Seen>; 3], price: &[f64]) -> Value {
 
 pub fn table(data: &Value) -> String {
     let mut text =
-        "\nlatency in ms     p50      p95    over unpaid   first byte   end after last word\n"
+        "\nlatency in ms     p50      p95    over unpaid   first byte   last word and end\n"
             .to_owned();
     for max_tokens in LENGTHS {
         let ways = &data[max_tokens.to_string()];
@@ -63,16 +63,20 @@ pub fn table(data: &Value) -> String {
                 show(&row["over_unpaid_ms"]),
                 row["ratio"].as_f64().unwrap_or(f64::NAN),
                 show(&row["first_ms"]),
-                show(&row["end_after_text_ms"]),
+                if max_tokens == 1 {
+                    "–".to_owned()
+                } else {
+                    show(&row["tail_ms"])
+                },
             );
         }
-        text += &format!("  {}\n", parts(ways));
     }
-    text
+    // One token has no last but one.
+    text + &format!("  {}\n", parts(&data[LENGTHS[1].to_string()]))
 }
 
-/// What can be told apart from outside. Before the first byte, ecash is swapped; after the last
-/// word, change is made and the sale is booked.
+/// What can be told apart from outside. Before the first byte, ecash is swapped; around the
+/// last word, change is made and the sale is booked.
 fn parts(ways: &Value) -> String {
     let extra = |name: &str| {
         let of = |way: &str| ways[way][name].as_f64().unwrap_or(f64::NAN);
@@ -82,6 +86,6 @@ fn parts(ways: &Value) -> String {
         "pricing and challenge (402): {} ms; of ecash, redeeming ≈ {:.1} ms, change and booking ≈ {:.1} ms",
         show(&ways["challenge_402"]["p50"]),
         extra("first_ms"),
-        extra("end_after_text_ms"),
+        extra("tail_ms"),
     )
 }
