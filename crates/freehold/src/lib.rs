@@ -5,6 +5,7 @@
 //! that it opens in its own process, so there is one way to do each thing.
 
 pub mod api;
+pub mod calendar;
 pub mod cli;
 pub mod client;
 pub mod failure;

@@ -1,7 +1,7 @@
 //! The only place that writes to the terminal: data to standard output, everything else to
 //! standard error. A closed pipe is an error that the caller passes up, never a panic.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -23,9 +23,14 @@ impl Output {
         Ok(writeln!(io::stdout().lock(), "{}", printable(text))?)
     }
 
-    /// Writes text as it comes, at once.
+    /// Writes text as it comes, at once. A terminal gets what can't drive it; a file or a pipe gets
+    /// the very bytes, for a receipt speaks of those.
     pub fn piece(self, text: &str) -> Result<()> {
-        self.bytes(printable(text).as_bytes())
+        if io::stdout().is_terminal() {
+            self.bytes(printable(text).as_bytes())
+        } else {
+            self.bytes(text.as_bytes())
+        }
     }
 
     /// Writes bytes as they are, at once.

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use connection::Connection;
 
-/// The most connections at a time; more wait in the kernel's queue.
+/// The most connections of a node at a time; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 256;
 /// How long a request's head may take, and how long a connection may idle between requests.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
@@ -44,9 +44,9 @@ impl Stop {
     }
 }
 
-/// Serves until `stop` says so, then lets the answers under way finish.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Serves at most `connections_max` at a time until `stop` says so, then lets the answers under way finish.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop, connections_max: usize) {
+    let permits = Arc::new(Semaphore::new(connections_max));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

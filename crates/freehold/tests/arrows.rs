@@ -14,6 +14,8 @@ use serde_json::Value;
 enum Place {
     /// A subject of its own, which could be published alone.
     Room,
+    /// A room that plays somebody else's server, which is all its subject: so it may use a web framework.
+    Server,
     /// Composes the rooms.
     Hall,
     /// What the outside world sees: the command line, the API, the pages.
@@ -21,11 +23,13 @@ enum Place {
 }
 
 /// Every crate of the workspace. A new one is entered here, and so gets its rules.
-const HOUSE: [(&str, Place); 6] = [
+const HOUSE: [(&str, Place); 7] = [
     ("wallet", Place::Room),
     ("http402", Place::Room),
     ("timestamp", Place::Room),
     ("inference", Place::Room),
+    // An Esplora server for tests and for trying things out; nothing of the house is served by it.
+    ("sandbox", Place::Server),
     ("node", Place::Hall),
     ("freehold", Place::Doors),
 ];
@@ -75,14 +79,14 @@ fn place_of(name: &str) -> Option<Place> {
 /// Why a crate standing at `place` may not depend on `dependency`, if it may not.
 fn objection(place: Place, dependency: &str) -> Option<&'static str> {
     match (place, place_of(dependency)) {
-        (Place::Room, Some(_)) => Some(
+        (Place::Room | Place::Server, Some(_)) => Some(
             "a room depends on no other crate of the house: take what it needs as a trait or a value, and let \
              `node` supply it",
         ),
         (Place::Hall, Some(Place::Hall | Place::Doors)) => {
             Some("the hall knows only the rooms: whatever is above it calls it")
         }
-        (Place::Doors, Some(Place::Room | Place::Doors)) => {
+        (Place::Doors, Some(Place::Room | Place::Server | Place::Doors)) => {
             Some("the doors speak to `node` only: give `Node` what they need from the room")
         }
         (Place::Room | Place::Hall, None) if WEB_FRAMEWORKS.contains(&dependency) => {
@@ -242,6 +246,8 @@ fn right_arrows_pass() {
     check("node", "wallet", None);
     check("node", "reqwest", None);
     check("inference", "reqwest", None);
+    check("sandbox", "axum", None);
+    check("node", "sandbox", None);
 }
 
 #[test]
@@ -250,6 +256,7 @@ fn a_room_that_leaves_its_room_is_caught() {
     check("http402", "node", Some("as a trait or a value"));
     check("timestamp", "freehold", Some("timestamp → freehold"));
     check("wallet", "cdk-axum", Some("only the doors"));
+    check("sandbox", "wallet", Some("as a trait or a value"));
 }
 
 #[test]

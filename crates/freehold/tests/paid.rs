@@ -381,13 +381,16 @@ async fn receipt(node: Arc<Node>) {
         .replacen("\"price_msat\":", "\"price_msat\":1", 1);
     let cheaper = write("cheaper.json", &cheaper);
     let lie = write("lie.txt", "I never said that.");
-    let other =
-        "freehold/84bea8fa9f64ce7a/receipts+79f01ba2+AYS+qPqfZM56hGMElXuwZ8TKj4N2lxnMyZaxS8io/TlC";
+    let other = format!(
+        "freehold/84bea8fa9f64ce7a/receipts+79f01ba2+AYS+qPqfZM56hGMElXuwZ8TKj4N2lxnMyZaxS8io/TlC\
+         ,ml-dsa-44:{}",
+        "ab".repeat(32)
+    );
     for wrong in [
         vec![&*cheaper, "--key", key],
         vec![&*proof, "--key", key, "--answer", &lie],
         vec![&*proof, "--key", key, "--request", &lie],
-        vec![&*proof, "--key", other],
+        vec![&*proof, "--key", &other],
         vec![&*lie],
     ] {
         let output = verify(&wrong);

@@ -57,6 +57,12 @@ pub enum NodeError {
     /// The receipts log refused or failed.
     #[error(transparent)]
     Receipt(#[from] timestamp::Error),
+    /// A timestamp can't be made or checked.
+    #[error(transparent)]
+    Stamp(#[from] crate::stamps::StampError),
+    /// The on-chain wallet refused or failed.
+    #[error(transparent)]
+    Onchain(#[from] wallet::onchain::OnchainError),
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -146,6 +152,8 @@ impl NodeError {
             Self::Ecash(error) => error.code(),
             Self::Http402(error) => error.code(),
             Self::Receipt(error) => error.code(),
+            Self::Stamp(error) => error.code(),
+            Self::Onchain(error) => error.code(),
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -175,6 +183,8 @@ impl NodeError {
             Self::Ecash(error) => error.hint(),
             Self::Http402(error) => error.hint(),
             Self::Receipt(error) => error.hint(),
+            Self::Stamp(error) => error.hint(),
+            Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -201,7 +211,8 @@ impl NodeError {
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
             Self::Inference(error) => error.http_status(),
             Self::Store(error) => store_status(error),
-            Self::Receipt(_) => 500,
+            Self::Receipt(_) | Self::Onchain(_) => 500,
+            Self::Stamp(error) => error.http_status(),
             Self::Wallet(error) => wallet_status(error),
             Self::Ecash(error) if error.is_unknown() => 503,
             Self::Ecash(EcashError::Insufficient { .. }) => 402,
@@ -221,6 +232,7 @@ impl NodeError {
         match self {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
+            Self::Stamp(_) | Self::Onchain(_) => true,
             other => other.http_status() < 500,
         }
     }

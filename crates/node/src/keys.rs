@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha512};
 use timestamp::SigningKey;
+use timestamp::note::NodeSigner;
 use zeroize::Zeroizing;
 
 use crate::error::{NodeError, Result};
@@ -28,15 +29,41 @@ impl Seed {
         hash.finalize().into()
     }
 
-    /// The key that signs receipts and checkpoints.
-    pub fn signing_key(&self) -> SigningKey {
-        let mut secret = [0; 32];
-        secret.copy_from_slice(&self.derive("receipts")[..32]);
-        SigningKey::from_bytes(&secret)
+    /// The keys that sign receipts and checkpoints, named after the first of them.
+    pub fn receipts_signer(&self) -> Result<NodeSigner> {
+        let ed25519 = SigningKey::from_bytes(&self.derive_32("receipts"));
+        let name = hex::encode(&ed25519.verifying_key().as_bytes()[..8]);
+        let origin = format!("freehold/{name}/receipts");
+        let ml_dsa_44_seed = self.derive_32("receipts/ml-dsa-44");
+        Ok(NodeSigner::new(origin, ed25519, &ml_dsa_44_seed)?)
+    }
+
+    /// The first 32 bytes for one purpose.
+    fn derive_32(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        let mut secret = Zeroizing::new([0; 32]);
+        secret.copy_from_slice(&Zeroizing::new(self.derive(label))[..32]);
+        secret
     }
 }
 
 /// 32 fresh random bytes as hex.
 pub(crate) fn random_hex() -> String {
     hex::encode(rand::random::<[u8; 32]>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seed;
+
+    #[test]
+    fn the_same_seed_makes_the_same_keys() {
+        let identity = |seed: &str| {
+            let signer = Seed::from_hex(seed).unwrap().receipts_signer().unwrap();
+            signer.identity().clone()
+        };
+        let (a, b) = ("07".repeat(32), "08".repeat(32));
+        assert_eq!(identity(&a), identity(&a));
+        assert_ne!(identity(&a).ed25519(), identity(&b).ed25519());
+        assert_ne!(identity(&a).ml_dsa_44(), identity(&b).ml_dsa_44());
+    }
 }

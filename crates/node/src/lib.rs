@@ -5,6 +5,8 @@
 //! [`Node::fetch`]. Everything that must survive a crash is in one SQLite file, so
 //! that money, answers and receipts are booked in one transaction.
 
+mod anchoring;
+pub mod calendar;
 mod config;
 mod doctor;
 mod engine;
@@ -19,6 +21,7 @@ mod purses;
 mod receipts;
 mod recovery;
 mod serve;
+pub mod stamps;
 mod status;
 mod tasks;
 
@@ -30,7 +33,10 @@ pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use node::{Caller, Node};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
-pub use receipts::{ReceiptView, VerifiedReceipt, verify_receipt};
+pub use receipts::{
+    ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
+    verify_receipt,
+};
 pub use serve::{Answer, AnswerEvent, PaymentRequired, Served, Settled};
 pub use status::{Audit, Status};
 
@@ -40,6 +46,10 @@ pub use inference::store::{
     PullOptions, StoreError, catalog, find, silent,
 };
 pub use inference::{FinishReason, Summary};
-pub use timestamp::proof::ReceiptProof;
+// The formats of proofs, for doors that read them.
+pub use timestamp::proof::{AnchorStatus, Anchoring, ReceiptProof};
+pub use timestamp::receipt::answer_digests;
+pub use timestamp::tiles::TileAddress;
+pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
 pub use wallet::purse::PurseName;

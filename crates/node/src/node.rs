@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::tasks::Tasks;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use wallet::Db;
 use wallet::ecash::{EcashWallet, MintAccess, PlayMint};
 use wallet::purse::{self, PurseName};
@@ -49,7 +49,8 @@ pub(crate) struct Inner {
     pub purses: EcashWallet,
     pub engines: Engines,
     pub receipts: Mutex<Receipts>,
-    pub receipt_key: String,
+    /// Tells the background that there is something new to anchor.
+    pub log_grew: Notify,
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
@@ -91,6 +92,7 @@ impl Node {
         db.write(|tx| -> Result<()> {
             tx.execute_batch(mint_address::SCHEMA)?;
             tx.execute_batch(receipts::SCHEMA)?;
+            tx.execute_batch(receipts::ANCHORS_SCHEMA)?;
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
             Ok(tx.execute_batch(purses::SCHEMA)?)
@@ -113,13 +115,13 @@ impl Node {
         let mut till = open_wallet("till").await?;
         let mut purses = open_wallet("purses").await?;
         address.settle(&db, &mut till, &mut purses).await?;
-        let receipts = Receipts::load(&db, seed.signing_key()).await?;
+        let receipts = Receipts::load(&db, &seed).await?;
 
         let node = Self {
             inner: Arc::new(Inner {
                 engines: Engines::new(&config, worker)?,
-                receipt_key: receipts.key(),
                 receipts: Mutex::new(receipts),
+                log_grew: Notify::new(),
                 config,
                 owner_token,
                 db,
@@ -140,7 +142,7 @@ impl Node {
     }
 
     /// Starts the model, and the background work: unfinished sales and payments are
-    /// brought to their end, old answers are forgotten.
+    /// brought to their end, old answers are forgotten, the log of receipts is anchored.
     ///
     /// # Errors
     /// If the model doesn't start (`model_missing` if there is none). The background work
@@ -150,6 +152,10 @@ impl Node {
         self.inner
             .tasks
             .spawn(async move { node.keep_recovering().await });
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_anchoring().await });
         self.inner.engines.get().await.map(|_| ())
     }
 

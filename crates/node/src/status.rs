@@ -34,9 +34,7 @@ pub struct Status {
     pub earned_sat: u64,
     /// Receipts issued.
     pub receipts: u64,
-    /// The receipts log's signed checkpoint.
-    pub log_checkpoint: String,
-    /// The key that verifies receipts.
+    /// Who signs the receipts: the node's identity in one line.
     pub receipt_key: String,
     /// What strangers pay.
     pub price: PriceConfig,
@@ -101,8 +99,7 @@ impl Node {
             purses_sat: total(&|name| name.starts_with("purse:")),
             earned_sat: total(&|name| name.starts_with("income:")),
             receipts: receipts.size(),
-            log_checkpoint: receipts.checkpoint()?,
-            receipt_key: self.inner.receipt_key.clone(),
+            receipt_key: receipts.node().to_string(),
             price: config.price,
             in_flight,
             uptime_ms: u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(0),

@@ -6,11 +6,16 @@
 //! <base64(root hash)>
 //! <extension lines, if any>
 //! ```
+//!
+//! A log signs it with both its keys: Ed25519 over this text, and ML-DSA-44 as a
+//! [cosignature](crate::cosignature) under the log's own name, which is the form that the
+//! specification recommends.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::note::{Note, Signer, VerifierKey};
+use crate::cosignature;
+use crate::note::{CosignerKey, NodeSigner, Note, VerifierKey};
 use crate::{Error, Hash, Result};
 
 const WHAT: &str = "the checkpoint";
@@ -69,16 +74,26 @@ impl Checkpoint {
         })
     }
 
-    /// Signs the checkpoint.
-    pub fn sign(&self, signer: &Signer) -> Result<Note> {
-        signer.sign(self.to_text()?)
+    /// Signs the checkpoint with both keys. At `time_unix_s` the log had no larger tree;
+    /// [`NO_TIME`](cosignature::NO_TIME) leaves that open.
+    pub fn sign(&self, signer: &NodeSigner, time_unix_s: u64) -> Result<Note> {
+        let mut note = signer.ed25519().sign(self.to_text()?)?;
+        note.push(cosignature::cosign(signer.ml_dsa_44(), time_unix_s, self)?);
+        Ok(note)
     }
 
-    /// Reads a signed checkpoint, if `key` has signed it.
+    /// Reads a signed checkpoint, if `key` has signed it, and `cosigner` too where it is known.
     ///
     /// The origin is left to the caller: a witness signs under a name of its own.
-    pub fn open(note: &[u8], key: &VerifierKey) -> Result<Self> {
-        Self::parse(Note::parse(note)?.verify(key)?)
+    pub fn open(note: &[u8], key: &VerifierKey, cosigner: Option<&CosignerKey>) -> Result<Self> {
+        let note = Note::parse(note)?;
+        let checkpoint = Self::parse(note.verify(key)?)?;
+        if let Some(cosigner) = cosigner {
+            note.require(cosigner.name(), cosigner.key_id(), |bytes| {
+                cosignature::verifies(cosigner, bytes, &checkpoint)
+            })?;
+        }
+        Ok(checkpoint)
     }
 }
 

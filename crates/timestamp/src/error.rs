@@ -31,7 +31,7 @@ pub enum Error {
         found: String,
     },
     /// A key of a kind that this program cannot use.
-    #[error("the key has algorithm 0x{algorithm:02x}; only Ed25519 (0x01) is known")]
+    #[error("the key has algorithm 0x{algorithm:02x}, which can't be used here")]
     UnsupportedAlgorithm {
         /// The algorithm byte of C2SP signed-note.
         algorithm: u8,
@@ -74,12 +74,19 @@ pub enum Error {
         /// What was signed.
         what: &'static str,
     },
-    /// The receipt was made by another node than the expected one.
-    #[error("the receipt names the key {found}, not {expected}")]
+    /// The signature could not be made.
+    #[error("signing failed: {why}")]
+    SigningFailed {
+        /// What the algorithm says.
+        why: &'static str,
+    },
+    /// The receipt was made by another node than the expected one, or shows another key than it
+    /// names.
+    #[error("the key is {found}, not {expected}")]
     KeyMismatch {
-        /// The key that was asked for, in hex.
+        /// The key or identity that was expected.
         expected: String,
-        /// The key found in the receipt, in hex.
+        /// The one that was found.
         found: String,
     },
     /// The inclusion path does not lead from the leaf to the signed root.
@@ -100,6 +107,12 @@ pub enum Error {
         /// The place asked for.
         index: u64,
     },
+    /// There is no anchor, which the `.ots` file asked for would be about.
+    #[error("the log's head is not anchored yet")]
+    NotAnchored,
+    /// The OpenTimestamps part refused.
+    #[error("the anchor: {0}")]
+    Ots(#[from] crate::ots::Error),
     /// The bytes are not those that the receipt speaks of.
     #[error("these are not the bytes of the {what} that the receipt speaks of")]
     DigestMismatch {
@@ -124,11 +137,14 @@ impl Error {
             Self::OutOfOrder { .. } => "out_of_order",
             Self::SignatureMissing { .. } => "signature_missing",
             Self::SignatureInvalid { .. } => "signature_invalid",
+            Self::SigningFailed { .. } => "signing_failed",
             Self::KeyMismatch { .. } => "key_mismatch",
             Self::NotIncluded => "not_included",
             Self::Inconsistent => "log_inconsistent",
             Self::CheckpointMismatch { .. } => "checkpoint_mismatch",
             Self::LeafMismatch { .. } => "leaf_mismatch",
+            Self::NotAnchored => "not_anchored",
+            Self::Ots(error) => error.code(),
             Self::DigestMismatch { .. } => "digest_mismatch",
         }
     }
@@ -148,13 +164,18 @@ impl Error {
             Self::SignatureInvalid { .. } | Self::NotIncluded => {
                 "do not rely on it: something was altered after it was signed"
             }
+            Self::SigningFailed { .. } => "the key is damaged: restore the seed from its backup",
+            Self::NotAnchored => {
+                "ask for the receipt again later; the node anchors in the background"
+            }
+            Self::Ots(error) => error.hint(),
             Self::KeyMismatch { .. } => "ask the node's owner for its key over another channel",
             Self::Inconsistent => "keep both heads: together they prove that the log was rewritten",
             Self::CheckpointMismatch { .. } | Self::LeafMismatch { .. } => {
                 "fetch the proof again from the node that made the receipt"
             }
             Self::DigestMismatch { .. } => {
-                "compare the request's exact bytes, and the answer's text alone, without a newline at the end"
+                "compare the request's exact bytes, and the answer's text alone"
             }
         }
     }

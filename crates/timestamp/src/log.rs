@@ -1,10 +1,8 @@
 //! A node's log of receipts: the key, the tree, and the order in which to use them.
 
-use ed25519_dalek::SigningKey;
-
 use crate::checkpoint::Checkpoint;
 use crate::merkle::Tree;
-use crate::note::{Signer, VerifierKey};
+use crate::note::{Identity, NodeSigner};
 use crate::proof::{LogProof, ReceiptProof};
 use crate::receipt::{Receipt, SignedReceipt};
 use crate::{Error, Hash, Result};
@@ -20,7 +18,7 @@ use crate::{Error, Hash, Result};
 /// 3. [`push`](ReceiptLog::push) it. A crash before this loses nothing: restoring catches up.
 #[derive(Debug, Clone)]
 pub struct ReceiptLog {
-    signer: Signer,
+    signer: NodeSigner,
     tree: Tree,
 }
 
@@ -31,33 +29,43 @@ pub struct Appended {
     pub index: u64,
     /// The hash of the leaf.
     pub leaf_hash: Hash,
-    /// The receipt with the node's signature.
+    /// The receipt with the node's signatures.
     pub signed: SignedReceipt,
 }
 
+/// The log as it was at one size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The number of leaves.
+    pub size: u64,
+    /// The root over them.
+    pub root: Hash,
+    /// Both, signed (C2SP tlog-checkpoint).
+    pub checkpoint: String,
+}
+
 impl ReceiptLog {
-    /// An empty log. `origin` is its name and the name of its key, by custom a URL without its
-    /// scheme.
-    pub fn new(key: SigningKey, origin: impl Into<String>) -> Result<Self> {
-        Self::restore(key, origin, [])
+    /// An empty log. The keys' name, by custom a URL without its scheme, is the log's name too.
+    pub fn new(signer: NodeSigner) -> Self {
+        Self::restore(signer, [])
     }
 
     /// The log as it was, from its leaf hashes in order.
-    pub fn restore(
-        key: SigningKey,
-        origin: impl Into<String>,
-        leaf_hashes: impl IntoIterator<Item = Hash>,
-    ) -> Result<Self> {
-        let signer = Signer::new(origin, key)?;
-        Ok(Self {
+    pub fn restore(signer: NodeSigner, leaf_hashes: impl IntoIterator<Item = Hash>) -> Self {
+        Self {
             signer,
             tree: leaf_hashes.into_iter().collect(),
-        })
+        }
     }
 
-    /// The public key of the node, to be put into [`Receipt::node`].
-    pub fn node(&self) -> &VerifierKey {
-        self.signer.verifier()
+    /// Who the node is, to be put into [`Receipt::node`].
+    pub fn node(&self) -> &Identity {
+        self.signer.identity()
+    }
+
+    /// Both keys.
+    pub fn signer(&self) -> &NodeSigner {
+        &self.signer
     }
 
     /// The number of leaves, which is the index of the next one.
@@ -72,11 +80,7 @@ impl ReceiptLog {
 
     /// Signs a receipt without appending it.
     pub fn sign(&self, receipt: &Receipt) -> Result<SignedReceipt> {
-        if receipt.node.name() != self.node().name() {
-            let why = "must be the key of this log";
-            return Err(Error::InvalidField { field: "node", why });
-        }
-        receipt.sign(self.signer.secret())
+        receipt.sign(&self.signer)
     }
 
     /// Appends a leaf. `index` is where the caller has stored it; if that isn't the log's end,
@@ -102,30 +106,42 @@ impl ReceiptLog {
         })
     }
 
-    /// The proof that `signed` is leaf `index` of the log as it is now.
-    pub fn prove(&self, index: u64, signed: SignedReceipt) -> Result<ReceiptProof> {
-        let tree_size = self.size();
-        let path = self.tree.inclusion_path(index, tree_size)?;
+    /// The signed head of the log as it is now. `time_unix_s` is now, in seconds since 1970.
+    pub fn head(&self, time_unix_s: u64) -> Result<Head> {
+        self.head_at(self.size(), time_unix_s)
+    }
+
+    /// The signed head of the log as it was at this size. Unless it was the log's size at
+    /// `time_unix_s`, the time must be [`NO_TIME`](crate::cosignature::NO_TIME).
+    pub fn head_at(&self, size: u64, time_unix_s: u64) -> Result<Head> {
+        let root = self.tree.root_at(size)?;
+        let checkpoint = Checkpoint {
+            origin: self.node().name().to_owned(),
+            size,
+            root,
+            extensions: Vec::new(),
+        };
+        let checkpoint = checkpoint.sign(&self.signer, time_unix_s)?.to_string();
+        Ok(Head {
+            size,
+            root,
+            checkpoint,
+        })
+    }
+
+    /// The proof that `signed` is leaf `index` of the log at this head, not anchored.
+    pub fn prove(&self, index: u64, signed: SignedReceipt, head: &Head) -> Result<ReceiptProof> {
+        let path = self.tree.inclusion_path(index, head.size)?;
         if self.tree.leaf(index) != Some(signed.receipt.leaf_hash()?) {
             return Err(Error::LeafMismatch { index });
         }
         let log = LogProof {
             index,
-            tree_size,
+            tree_size: head.size,
             path,
-            checkpoint: self.checkpoint()?,
+            checkpoint: head.checkpoint.clone(),
         };
-        Ok(ReceiptProof::new(signed, log))
-    }
-
-    /// The signed head of the log as it is now (C2SP tlog-checkpoint).
-    pub fn checkpoint(&self) -> Result<String> {
-        let checkpoint = Checkpoint {
-            origin: self.node().name().to_owned(),
-            size: self.size(),
-            root: self.tree.root(),
-            extensions: Vec::new(),
-        };
-        Ok(checkpoint.sign(&self.signer)?.to_string())
+        let cosigner = self.signer.ml_dsa_44().verifier().clone();
+        Ok(ReceiptProof::new(signed, cosigner, log))
     }
 }

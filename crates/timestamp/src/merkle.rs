@@ -1,11 +1,14 @@
 //! The Merkle tree of RFC 6962 and RFC 9162 with SHA-256.
 //!
 //! [`Tree`] is the log's side: it grows and gives out paths. [`verify_inclusion`] and
-//! [`verify_consistency`] are the reader's side: they need nothing but hashes.
+//! [`verify_consistency`] are the reader's side: they need nothing but hashes. [`path_ops`] says the
+//! same way up in operations of OpenTimestamps.
 
+mod ops;
 mod tree;
 mod verify;
 
+pub use ops::path_ops;
 pub use tree::Tree;
 pub use verify::{verify_consistency, verify_inclusion};
 

@@ -6,13 +6,25 @@
 //! — <key name> <base64(key id ‖ signature)>
 //! ```
 //!
+//! A node signs with two algorithms: Ed25519 ([`Signer`]), which every reader of notes knows, and
+//! ML-DSA-44 ([`Cosigner`]), which stands when quantum computers don't let the other one stand.
+//! [`Identity`] is the line that commits to both keys.
+//!
 //! Reading is as strict as the specification allows, so that a note has one spelling only and
 //! writing what was read gives the same bytes. It is lenient in one thing, as the specification
 //! demands: signatures by unknown keys are kept and otherwise ignored.
 
+mod cosigner;
+mod identity;
 mod key;
+mod vkey;
 
-pub use key::{ALGORITHM_ED25519, MAX_NAME_BYTES, Signer, VerifierKey};
+pub use cosigner::{
+    ALGORITHM_ML_DSA_44, Cosigner, CosignerKey, ML_DSA_44_KEY_BYTES, ML_DSA_44_SIGNATURE_BYTES,
+};
+pub use identity::{Identity, NodeSigner};
+pub use key::{ALGORITHM_ED25519, Signer, VerifierKey};
+pub use vkey::MAX_NAME_BYTES;
 
 use std::fmt;
 
@@ -27,6 +39,7 @@ pub const MAX_NOTE_BYTES: usize = 512 * 1024;
 pub const MAX_SIGNATURES: usize = 64;
 
 const WHAT: &str = "the note";
+/// The length of a key's id.
 const KEY_ID_BYTES: usize = 4;
 
 /// One signature line of a note, checked or not.
@@ -93,21 +106,40 @@ impl Note {
     /// A wrong signature under the key's name and id rejects the whole note, even beside a
     /// right one.
     pub fn verify(&self, key: &VerifierKey) -> Result<&str> {
+        self.require(key.name(), key.key_id(), |signature| {
+            key.verifies(self.text.as_bytes(), signature)
+        })?;
+        Ok(&self.text)
+    }
+
+    /// Checks that the key with this name and id has signed, and that all its signatures are
+    /// right.
+    pub(crate) fn require(
+        &self,
+        name: &str,
+        key_id: [u8; KEY_ID_BYTES],
+        verifies: impl Fn(&[u8]) -> bool,
+    ) -> Result<()> {
         let mut by_key = self
             .signatures
             .iter()
-            .filter(|signature| key.made(signature))
+            .filter(|signature| signature.name == name && signature.key_id == key_id)
             .peekable();
         if by_key.peek().is_none() {
             return Err(Error::SignatureMissing {
                 what: WHAT,
-                key: key.to_string(),
+                key: format!("{name}+{}", hex::encode(key_id)),
             });
         }
-        if by_key.any(|signature| !key.verifies(&self.text, signature)) {
+        if by_key.any(|signature| !verifies(&signature.bytes)) {
             return Err(Error::SignatureInvalid { what: WHAT });
         }
-        Ok(&self.text)
+        Ok(())
+    }
+
+    /// Adds a signature line.
+    pub(crate) fn push(&mut self, signature: Signature) {
+        self.signatures.push(signature);
     }
 
     /// Puts the text and its first signature together, if the text may stand in a note.
@@ -144,7 +176,7 @@ impl Signature {
             .strip_prefix("— ")
             .and_then(|rest| rest.split_once(' '))
             .ok_or_else(|| Error::malformed(WHAT, "a signature line is not `— name base64`"))?;
-        key::check_name(name)
+        vkey::check_name(name)
             .map_err(|_| Error::malformed(WHAT, "a signature's key name is not a key name"))?;
         let decoded = BASE64
             .decode(encoded)

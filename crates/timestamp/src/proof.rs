@@ -2,36 +2,42 @@
 //!
 //! ```json
 //! {
-//!   "format": "freehold-receipt-proof/v1",
-//!   "signed_receipt": { "receipt": { … }, "signatures": [{ "algorithm": …, "signature": … }] },
+//!   "format": "freehold-receipt-proof/v2",
+//!   "signed_receipt": { "receipt": { … }, "signatures": [{ "algorithm": …, "signature": … }, …] },
+//!   "ml_dsa_44_key": "…",
 //!   "log": { "index": 0, "tree_size": 1, "path": [], "checkpoint": "…" },
-//!   "anchors": []
+//!   "anchor": "…"
 //! }
 //! ```
 //!
 //! `path` runs from the leaf's sibling to the root's child (RFC 9162, 2.1.3), `checkpoint` is a
-//! C2SP checkpoint signed by the key that the receipt names. `anchors` is the place for proofs of
-//! the checkpoint's age. Version 1 of this crate knows no kind of anchor, and what it doesn't
-//! know it keeps, counts, and never takes for proof.
+//! C2SP checkpoint signed by both keys of the node that the receipt names. The receipt has the
+//! Ed25519 key itself and the digest of the other one, which stands in `ml_dsa_44_key` (a C2SP
+//! verifier key). `anchor`, if there is one, is an OpenTimestamps proof in base64 that starts from
+//! the checkpoint's root: whoever checks it against Bitcoin needn't trust the node's clock.
+//!
+//! The anchor is the one part that no signature covers. It can be replaced by another, but what it
+//! then claims is not found in the block that it names.
 
+mod anchor;
 mod verified;
 
-pub use verified::{Anchoring, KeySource, Verified};
+pub use anchor::{Anchor, AnchorStatus, Anchoring, BlockClaim, MAX_ANCHOR_BYTES};
+pub use verified::{KeySource, Verified};
 
-use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::merkle::{self, MAX_PATH_HASHES};
+use crate::note::{CosignerKey, Identity};
+use crate::ots::DetachedProof;
 use crate::receipt::{self, SignedReceipt};
 use crate::{Error, Hash, Result};
 
 /// The format that this crate writes and reads.
-pub const FORMAT: &str = "freehold-receipt-proof/v1";
-/// The largest proof that is read.
+pub const FORMAT: &str = "freehold-receipt-proof/v2";
+/// The largest proof that is read. Without an anchor a proof has about 11,000 bytes.
 pub const MAX_PROOF_BYTES: usize = 64 * 1024;
-/// The most anchors that a proof may carry.
-pub const MAX_ANCHORS: usize = 16;
 
 const WHAT: &str = "the proof";
 
@@ -42,11 +48,13 @@ pub struct ReceiptProof {
     pub format: String,
     /// What the node says, signed.
     pub signed_receipt: SignedReceipt,
-    /// Where it stands in the node's log.
+    /// The node's ML-DSA-44 key, of which the receipt names the digest.
+    pub ml_dsa_44_key: CosignerKey,
+    /// Where the receipt stands in the node's log.
     pub log: LogProof,
-    /// Proofs of the checkpoint's age, none of which this version understands.
-    #[serde(default)]
-    pub anchors: Vec<serde_json::Value>,
+    /// A proof of the checkpoint's age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<Anchor>,
 }
 
 /// The place of a leaf in a log.
@@ -64,13 +72,20 @@ pub struct LogProof {
 
 impl ReceiptProof {
     /// Puts a receipt and its place in the log together.
-    pub fn new(signed_receipt: SignedReceipt, log: LogProof) -> Self {
+    pub fn new(signed_receipt: SignedReceipt, ml_dsa_44_key: CosignerKey, log: LogProof) -> Self {
         Self {
             format: FORMAT.to_owned(),
             signed_receipt,
+            ml_dsa_44_key,
             log,
-            anchors: Vec::new(),
+            anchor: None,
         }
+    }
+
+    /// The same with an anchor of the checkpoint's root.
+    #[must_use]
+    pub fn with_anchor(self, anchor: Option<Anchor>) -> Self {
+        Self { anchor, ..self }
     }
 
     /// Reads a proof. Unknown fields are skipped; everything else must be as described above.
@@ -111,26 +126,27 @@ impl ReceiptProof {
         Ok(json)
     }
 
-    /// Checks everything that the proof says, offline, and tells what was found.
+    /// Checks everything that the proof says, offline, and tells what was found. What an anchor
+    /// claims of Bitcoin is only told: checking it takes the headers of blocks.
     ///
-    /// Without an `expected_key` the key comes from the receipt itself. The proof is then only
-    /// consistent in itself: anyone could have made it with a key of their own. The result says so.
-    pub fn verify(&self, expected_key: Option<&VerifyingKey>) -> Result<Verified> {
+    /// Without an `expected` identity the keys come from the proof itself, which is then only
+    /// consistent in itself: anyone could have made it with keys of their own. The result says so.
+    pub fn verify(&self, expected: Option<&Identity>) -> Result<Verified> {
         check_format(self.format.clone())?;
         self.check_bounds()?;
         let receipt = &self.signed_receipt.receipt;
-        let key_source = match expected_key {
-            Some(expected) if expected != receipt.node.key() => {
+        let key_source = match expected {
+            Some(expected) if *expected != receipt.node => {
                 return Err(Error::KeyMismatch {
-                    expected: hex::encode(expected),
-                    found: hex::encode(receipt.node.key()),
+                    expected: expected.to_string(),
+                    found: receipt.node.to_string(),
                 });
             }
             Some(_) => KeySource::Expected,
             None => KeySource::Receipt,
         };
-        self.signed_receipt.verify()?;
-        let checkpoint = self.open_checkpoint()?;
+        self.signed_receipt.verify(&self.ml_dsa_44_key)?;
+        let root = self.open_checkpoint()?.root;
         let leaf_hash = receipt.leaf_hash()?;
         let LogProof {
             index,
@@ -138,7 +154,7 @@ impl ReceiptProof {
             ref path,
             ..
         } = self.log;
-        merkle::verify_inclusion(&leaf_hash, index, tree_size, path, &checkpoint.root)?;
+        merkle::verify_inclusion(&leaf_hash, index, tree_size, path, &root)?;
         Ok(Verified {
             id: receipt.id.clone(),
             node: receipt.node.clone(),
@@ -146,9 +162,28 @@ impl ReceiptProof {
             leaf_hash,
             index,
             tree_size,
-            root: checkpoint.root,
-            anchoring: Anchoring::of(self.anchors.len()),
+            root,
+            anchoring: Anchoring::of(self.anchor.as_ref(), &root)?,
         })
+    }
+
+    /// The receipt's statement, and an OpenTimestamps proof of it that every client can check:
+    /// from the statement's digest up the log to its root, and on along the anchor.
+    ///
+    /// Check the proof first: of one that doesn't verify, the path may lead nowhere.
+    ///
+    /// # Errors
+    /// `not_anchored` without an anchor: somebody has to attest something. Else if a part is
+    /// malformed, or the whole is deeper than OpenTimestamps allows.
+    pub fn to_ots(&self) -> Result<(String, DetachedProof)> {
+        let anchor = self.anchor.as_ref().ok_or(Error::NotAnchored)?;
+        let statement = self.signed_receipt.receipt.statement()?;
+        let path = merkle::path_ops(self.log.index, self.log.tree_size, &self.log.path)?;
+        let timestamp = anchor.timestamp().clone().after(path);
+        // Only writing finds out whether it is too deep.
+        timestamp.to_bytes()?;
+        let proof = DetachedProof::of_bytes(statement.as_bytes(), timestamp)?;
+        Ok((statement, proof))
     }
 
     /// Checks that the receipt speaks of this request.
@@ -156,7 +191,7 @@ impl ReceiptProof {
         self.signed_receipt.receipt.verify_request(request)
     }
 
-    /// Checks that the receipt speaks of this answer.
+    /// Checks that the receipt speaks of this answer, with or without a newline at its end.
     pub fn verify_answer(&self, answer: &[u8]) -> Result<()> {
         self.signed_receipt.receipt.verify_answer(answer)
     }
@@ -164,7 +199,11 @@ impl ReceiptProof {
     /// The checkpoint, if it is signed by the receipt's node and belongs to this proof.
     fn open_checkpoint(&self) -> Result<Checkpoint> {
         let node = &self.signed_receipt.receipt.node;
-        let checkpoint = Checkpoint::open(self.log.checkpoint.as_bytes(), node)?;
+        let checkpoint = Checkpoint::open(
+            self.log.checkpoint.as_bytes(),
+            node.ed25519(),
+            Some(&self.ml_dsa_44_key),
+        )?;
         if checkpoint.origin != node.name() {
             return Err(Error::CheckpointMismatch { part: "origin" });
         }
@@ -182,7 +221,6 @@ impl ReceiptProof {
                 self.signed_receipt.signatures.len(),
                 receipt::MAX_SIGNATURES,
             ),
-            ("the list of anchors", self.anchors.len(), MAX_ANCHORS),
         ];
         match lists.into_iter().find(|(_, count, max)| count > max) {
             Some((what, _, max)) => Err(Error::TooLarge { what, max }),

@@ -1,4 +1,4 @@
-//! Receipts: what a node says about one answer that it sold.
+//! Receipts: what a node says about one answer of its model.
 //!
 //! # The statement
 //!
@@ -7,7 +7,7 @@
 //! order:
 //!
 //! ```text
-//! freehold-receipt/v1
+//! freehold-receipt/v2
 //! id <1 to 128 visible ASCII characters>
 //! request_sha256 <64 lowercase hex digits>
 //! answer_sha256 <64 lowercase hex digits>
@@ -17,7 +17,7 @@
 //! prompt_tokens <decimal>
 //! completion_tokens <decimal>
 //! time_unix_ms <decimal>
-//! node <the node's verifier key, C2SP signed-note>
+//! node <the node's identity: a verifier key, and the digest of another>
 //! ```
 //!
 //! No value can contain a newline, and decimals have no sign and no leading zeros, so two
@@ -25,24 +25,26 @@
 //!
 //! # What is made of it
 //!
-//! - **Signature:** Ed25519 over `freehold-receipt-signature/v1` ‖ `0x00` ‖ statement. Notes and
-//!   checkpoints, which the same key signs, never contain a zero byte: a signature on one can't
-//!   be passed off as a signature on the other.
+//! - **Signatures:** Ed25519 and ML-DSA-44 over `freehold-receipt-signature/v2` ‖ `0x00` ‖
+//!   statement, in base64. What the same keys sign otherwise are notes, which never contain a zero
+//!   byte, and cosignatures, which begin with `subtree/v1`: a signature on one can't be passed off
+//!   as a signature on another. Both are needed, so a receipt holds as long as one of the two
+//!   algorithms does.
 //! - **Log entry:** the 32 bytes of SHA-256(statement). A log can therefore be published without
 //!   telling who asked what, and the way from the statement's SHA-256 to the log's root is
 //!   nothing but prepending, appending and hashing, which OpenTimestamps proofs can express.
 //! - **Leaf hash:** SHA-256(`0x00` ‖ entry), see [`merkle`].
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use crate::hash::decode_hex;
 use crate::merkle;
-use crate::note::VerifierKey;
+use crate::note::{CosignerKey, Identity, NodeSigner};
 use crate::{Error, Hash, Result};
 
 /// The version of the statement that this crate writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The longest receipt id, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 /// The longest model name, in bytes.
@@ -51,8 +53,10 @@ pub const MAX_MODEL_BYTES: usize = 256;
 pub const MAX_SIGNATURES: usize = 8;
 
 const WHAT: &str = "the receipt";
-const SIGNATURE_DOMAIN: &[u8] = b"freehold-receipt-signature/v1\0";
+const SIGNATURE_DOMAIN: &[u8] = b"freehold-receipt-signature/v2\0";
+/// The names of the algorithms.
 const ED25519: &str = "ed25519";
+const ML_DSA_44: &str = "ml-dsa-44";
 
 /// What a node says about one answer. See the [module](self) for the exact bytes it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,24 +83,25 @@ pub struct Receipt {
     /// When the answer was complete by the node's clock, in milliseconds since 1970 (UTC).
     pub time_unix_ms: u64,
     /// The node that says all this.
-    pub node: VerifierKey,
+    pub node: Identity,
 }
 
-/// A receipt with the node's signature, and with room for others beside it.
+/// A receipt with the node's signatures, and with room for others beside them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedReceipt {
     /// What was signed.
     pub receipt: Receipt,
-    /// At least one Ed25519 signature by [`Receipt::node`].
+    /// At least one Ed25519 and one ML-DSA-44 signature by [`Receipt::node`].
     pub signatures: Vec<ReceiptSignature>,
 }
 
 /// A signature on a receipt's statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptSignature {
-    /// The algorithm's name. `ed25519` is checked; others are kept and prove nothing.
+    /// The algorithm's name. `ed25519` and `ml-dsa-44` are checked; others are kept and prove
+    /// nothing.
     pub algorithm: String,
-    /// The signature in lowercase hex.
+    /// The signature in base64.
     pub signature: String,
 }
 
@@ -125,38 +130,54 @@ impl Receipt {
         ))
     }
 
-    /// The hash of this receipt's leaf in the log.
-    pub fn leaf_hash(&self) -> Result<Hash> {
-        let entry = Hash::of(self.statement()?.as_bytes());
-        Ok(merkle::leaf_hash(entry.as_bytes()))
+    /// What stands in the log: the SHA-256 of the statement.
+    pub fn entry(&self) -> Result<Hash> {
+        Ok(Hash::of(self.statement()?.as_bytes()))
     }
 
-    /// Signs the receipt with the key that it names as the node's.
-    pub fn sign(&self, key: &SigningKey) -> Result<SignedReceipt> {
-        if key.verifying_key() != *self.node.key() {
+    /// The hash of this receipt's leaf in the log.
+    pub fn leaf_hash(&self) -> Result<Hash> {
+        Ok(merkle::leaf_hash(self.entry()?.as_bytes()))
+    }
+
+    /// Signs the receipt with the keys that it names as the node's.
+    pub fn sign(&self, signer: &NodeSigner) -> Result<SignedReceipt> {
+        if *signer.identity() != self.node {
             return Err(Error::KeyMismatch {
-                expected: hex::encode(key.verifying_key()),
-                found: hex::encode(self.node.key()),
+                expected: signer.identity().to_string(),
+                found: self.node.to_string(),
             });
         }
-        let signature = ReceiptSignature {
-            algorithm: ED25519.to_owned(),
-            signature: hex::encode(key.sign(&self.signed_bytes()?).to_bytes()),
+        let message = self.signed_bytes()?;
+        let signature = |algorithm: &str, bytes: &[u8]| ReceiptSignature {
+            algorithm: algorithm.to_owned(),
+            signature: BASE64.encode(bytes),
         };
         Ok(SignedReceipt {
             receipt: self.clone(),
-            signatures: vec![signature],
+            signatures: vec![
+                signature(ED25519, &signer.ed25519().sign_bytes(&message)),
+                signature(ML_DSA_44, &signer.ml_dsa_44().sign_bytes(&message)?),
+            ],
         })
     }
 
     /// Checks that the receipt speaks of this request.
     pub fn verify_request(&self, request: &[u8]) -> Result<()> {
-        same_digest("request", &self.request_sha256, request)
+        if Hash::of(request) == self.request_sha256 {
+            Ok(())
+        } else {
+            Err(Error::DigestMismatch { what: "request" })
+        }
     }
 
-    /// Checks that the receipt speaks of this answer.
+    /// Checks that the receipt speaks of this answer, in one of its [`answer_digests`].
     pub fn verify_answer(&self, answer: &[u8]) -> Result<()> {
-        same_digest("answer", &self.answer_sha256, answer)
+        if answer_digests(answer).contains(&self.answer_sha256) {
+            Ok(())
+        } else {
+            Err(Error::DigestMismatch { what: "answer" })
+        }
     }
 
     fn signed_bytes(&self) -> Result<Vec<u8>> {
@@ -187,34 +208,42 @@ impl Receipt {
 }
 
 impl SignedReceipt {
-    /// Checks the node's signature. The node's key is taken from the receipt: whether it is the
-    /// right node's is for the caller to compare.
-    pub fn verify(&self) -> Result<()> {
+    /// Checks the node's signatures. The Ed25519 key is taken from the receipt, and `cosigner` must
+    /// be the key that the receipt names beside it: whether they are the right node's is for the
+    /// caller to compare.
+    pub fn verify(&self, cosigner: &CosignerKey) -> Result<()> {
         if self.signatures.len() > MAX_SIGNATURES {
             return Err(Error::TooLarge {
                 what: "the list of signatures",
                 max: MAX_SIGNATURES,
             });
         }
+        let node = &self.receipt.node;
+        node.check_cosigner(cosigner)?;
         let message = self.receipt.signed_bytes()?;
-        let key = self.receipt.node.key();
+        self.require(ED25519, |bytes| node.ed25519().verifies(&message, bytes))?;
+        self.require(ML_DSA_44, |bytes| cosigner.verifies(&message, bytes))
+    }
+
+    /// Checks that there are signatures of this algorithm, and that all of them are right.
+    fn require(&self, algorithm: &str, verifies: impl Fn(&[u8]) -> bool) -> Result<()> {
         let mut known = self
             .signatures
             .iter()
-            .filter(|s| s.algorithm == ED25519)
+            .filter(|signature| signature.algorithm == algorithm)
             .peekable();
         if known.peek().is_none() {
             return Err(Error::SignatureMissing {
                 what: WHAT,
-                key: self.receipt.node.to_string(),
+                key: format!("the {algorithm} key of {}", self.receipt.node.name()),
             });
         }
-        let right = |signature: &ReceiptSignature| {
-            decode_hex(&signature.signature)
-                .map(|bytes| ed25519_dalek::Signature::from_bytes(&bytes))
-                .is_some_and(|signature| key.verify_strict(&message, &signature).is_ok())
+        let is_right = |signature: &ReceiptSignature| {
+            BASE64
+                .decode(&signature.signature)
+                .is_ok_and(|bytes| verifies(&bytes))
         };
-        if known.all(right) {
+        if known.all(is_right) {
             Ok(())
         } else {
             Err(Error::SignatureInvalid { what: WHAT })
@@ -222,10 +251,13 @@ impl SignedReceipt {
     }
 }
 
-fn same_digest(what: &'static str, expected: &Hash, bytes: &[u8]) -> Result<()> {
-    if Hash::of(bytes) == *expected {
-        Ok(())
-    } else {
-        Err(Error::DigestMismatch { what })
-    }
+/// The digests that a receipt may have of a saved answer: that of the bytes as they are, and that
+/// without the newline which shells and editors put at the end of a file.
+pub fn answer_digests(answer: &[u8]) -> Vec<Hash> {
+    let trimmed = answer.strip_suffix(b"\n");
+    [Some(answer), trimmed]
+        .into_iter()
+        .flatten()
+        .map(Hash::of)
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! Money that an agent cannot overspend.
 //!
-//! Three parts, each usable without the others:
+//! Four parts, each usable without the others:
 //!
 //! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
 //!   transfer between two accounts; what is reserved counts as spent.
@@ -8,6 +8,7 @@
 //!   and enforced in the same SQLite transaction as the reservation.
 //! - [`ecash`]: Cashu rails on `cdk`: an embedded mint for play money, and wallets
 //!   whose every operation can be settled after a crash.
+//! - [`onchain`]: a wallet with one address, which writes 32 bytes into the chain.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
@@ -17,6 +18,7 @@ pub mod db;
 pub mod ecash;
 mod error;
 pub mod ledger;
+pub mod onchain;
 pub mod purse;
 
 pub use db::Db;

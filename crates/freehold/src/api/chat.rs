@@ -64,7 +64,7 @@ fn payment_required(challenge: PaymentRequired) -> Response {
 pub struct Whole {
     /// Names the sale.
     pub sale_id: String,
-    /// The answer as OpenAI's clients expect it.
+    /// The answer as OpenAI's clients expect it, with what was paid and proven beside it.
     pub body: Value,
     /// What it cost.
     pub settled: Box<Settled>,
@@ -83,9 +83,11 @@ pub async fn whole(mut answer: Answer) -> Result<Whole, ApiError> {
             AnswerEvent::End(settled) => {
                 let summary = settled.summary.as_ref().ok_or_else(ApiError::interrupted)?;
                 let body = serde_json::to_value(answer.reply.response(text, summary));
+                let mut body = body.unwrap_or_default();
+                body["payment"] = settled.payment_json();
                 return Ok(Whole {
                     sale_id: answer.sale_id,
-                    body: body.unwrap_or_default(),
+                    body,
                     settled,
                 });
             }

@@ -9,6 +9,7 @@ pub mod fetch;
 pub mod guard;
 pub mod hosts;
 pub mod ledger;
+pub mod log;
 pub mod login;
 pub mod node_state;
 pub mod purses;
@@ -79,6 +80,8 @@ fn public_routes() -> Router<App> {
         .route("/logout", post(login::logout))
         .route("/v1/models", get(chat::models))
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/log/checkpoint", get(log::checkpoint))
+        .route("/log/tile/{*address}", get(log::tile))
 }
 
 /// What only the owner may do, except for `purse` and `fetch`, which purses use too.
@@ -99,5 +102,6 @@ fn owner_routes() -> Router<App> {
         .route("/ledger/check", get(ledger::check))
         .route("/receipts", get(receipts::list))
         .route("/receipts/{id}", get(receipts::show))
+        .route("/receipts/by-answer/{sha256}", get(receipts::by_answer))
         .route("/receipt-key", get(receipts::key))
 }

@@ -4,6 +4,8 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use node::checkpoint::Checkpoint;
+use node::note::{CosignerKey, Identity};
 use node::{Config, Node, Overrides, Worker};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -96,6 +98,7 @@ async fn what_cannot_be_served_is_refused_in_one_shape() {
     let foreign = [("host", "evil.example")];
     let (get, post) = (Method::GET, Method::POST);
     let large = "x".repeat((2 << 20) + 1);
+    let by_answer = format!("/api/receipts/by-answer/{}", "ab".repeat(32));
     for (request, headers, body, expected) in [
         ((&get, "/nope"), &[][..], "", (404, "not_found")),
         ((&post, "/v1/models"), &[], "", (405, "method_not_allowed")),
@@ -146,6 +149,28 @@ async fn what_cannot_be_served_is_refused_in_one_shape() {
         ),
         ((&get, "/api/receipts/nope"), &owner, "", (404, "not_found")),
         (
+            (&get, "/api/receipts/by-answer/NOPE"),
+            &owner,
+            "",
+            (400, "malformed_digest"),
+        ),
+        ((&get, &by_answer), &owner, "", (404, "not_found")),
+        ((&get, &by_answer), &[], "", (401, "token_missing")),
+        ((&get, "/log/tile/0/000"), &[], "", (404, "not_found")),
+        ((&get, "/log/tile/0/0"), &[], "", (400, "malformed_address")),
+        (
+            (&get, "/log/tile/64/000.p/1"),
+            &[],
+            "",
+            (400, "malformed_address"),
+        ),
+        (
+            (&get, "/log/tile/entries/../000"),
+            &[],
+            "",
+            (400, "malformed_address"),
+        ),
+        (
             (&post, "/v1/chat/completions"),
             &[],
             &large,
@@ -161,6 +186,24 @@ async fn what_cannot_be_served_is_refused_in_one_shape() {
         let request = (request.0.clone(), request.1);
         house.refuses(request, headers, body, expected).await;
     }
+}
+
+#[tokio::test]
+async fn anyone_may_read_the_logs_head_and_its_keys() {
+    let house = House::open().await;
+    let get = async |path| house.send((Method::GET, path), &[], "").await;
+    let (status, headers, note) = get("/log/checkpoint").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(headers["cache-control"], "no-cache");
+    let (_, _, keys) = get("/api/receipt-key").await;
+    let keys: node::ReceiptKeys = serde_json::from_str(&keys).unwrap();
+    let cosigner: CosignerKey = keys.ml_dsa_44.parse().unwrap();
+    let key = keys.ed25519.parse().unwrap();
+    let head = Checkpoint::open(note.as_bytes(), &key, Some(&cosigner)).unwrap();
+    assert_eq!(head.size, 0);
+    let identity: Identity = keys.key.parse().unwrap();
+    assert_eq!(identity, Identity::new(key, &cosigner).unwrap());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use node::{Network, Overrides, PurseName};
 
-use super::{ask, fetch, ledger, model, purse, receipt, status, up};
+use super::{ask, calendar, fetch, ledger, model, ots, purse, receipt, status, up};
 use crate::output::Output;
 
 /// A private local model that pays and gets paid.
@@ -45,6 +45,18 @@ pub enum Command {
     /// Receipts: proofs of what was asked, answered and paid
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
+    /// Timestamp files: prove that they existed now
+    Stamp(ots::StampArgs),
+    /// Complete timestamps with what the calendars have made of them
+    Upgrade(ots::UpgradeArgs),
+    /// Check a timestamp, or a saved answer of this node's model
+    Verify(ots::VerifyArgs),
+    /// Show what is in a timestamp
+    Info(ots::InfoArgs),
+    /// Leave out of a timestamp what isn't needed any more
+    Prune(ots::PruneArgs),
+    /// Run a calendar, at which anyone can timestamp
+    Calendar(calendar::CalendarArgs),
     /// How the node is doing
     Status(status::StatusArgs),
     /// Find out what is wrong, and what to do about it
@@ -201,6 +213,7 @@ mod tests {
         }
     }
 
+    /// A flag that several commands have is one flag, and has one variable.
     #[test]
     fn every_flag_has_an_environment_variable_of_its_own() {
         let mut seen = std::collections::HashMap::new();
@@ -211,8 +224,9 @@ mod tests {
                 .map(|name| name.to_string_lossy().into_owned());
             let name = name.unwrap_or_default();
             assert!(name.starts_with("FREEHOLD_"), "{command} {id}: {name}");
-            let other = seen.insert(name.clone(), command.to_owned());
-            assert_eq!(other, None, "{name} is also of {command}");
+            let this = (id.to_string(), flag.get_help().map(ToString::to_string));
+            let other = seen.entry(name.clone()).or_insert_with(|| this.clone());
+            assert_eq!(*other, this, "{name} is also of {command}");
         });
     }
 

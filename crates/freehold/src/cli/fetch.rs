@@ -1,5 +1,6 @@
 //! `freehold fetch`
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -116,13 +117,26 @@ fn show(output: Output, args: &FetchArgs, fetched: &FetchOutput, body: &[u8]) ->
     if args.output.is_some() {
         return Ok(());
     }
-    output.bytes(body)?;
+    if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        return output.bytes(body);
+    }
+    output.bytes(&shortened(body))?;
     // A prompt right after the body would look like a part of it.
-    let is_seen = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    if is_seen && !body.is_empty() && !body.ends_with(b"\n") {
+    if !body.is_empty() && !body.ends_with(b"\n") {
         output.line("")?;
     }
     Ok(())
+}
+
+/// The body without its receipt, which is thousands of characters that nobody reads. It was kept,
+/// and the note below the body has its id.
+fn shortened(body: &[u8]) -> Cow<'_, [u8]> {
+    let whole = serde_json::from_slice(body).ok();
+    let shorter = whole.and_then(|mut whole: Value| {
+        *whole.get_mut("payment")?.get_mut("receipt")? = json!("…");
+        Some(whole.to_string().into_bytes())
+    });
+    shorter.map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
 impl Output {
@@ -232,6 +246,17 @@ mod tests {
         assert_eq!(input.headers, [("a".into(), "b:c".into())]);
         let input = parsed(&["-d", "1", "-H", "content-type: text/plain"]);
         assert_eq!(input.headers.len(), 1);
+    }
+
+    #[test]
+    fn a_receipt_is_not_shown_in_full() {
+        let shown = |body: &str| String::from_utf8(shortened(body.as_bytes()).into()).unwrap();
+        let body = r#"{"choices":[1],"payment":{"price_sat":2,"receipt":{"format":"long"}}}"#;
+        let short = r#"{"choices":[1],"payment":{"price_sat":2,"receipt":"…"}}"#;
+        assert_eq!(shown(body), short);
+        for other in ["{ }", "text", r#"{"payment": 1}"#, r#"{"payment": {} }"#] {
+            assert_eq!(shown(other), other);
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! The command line. Each command has a file of its own.
 
+mod answer;
 pub mod args;
 mod ask;
+mod calendar;
 mod doctor;
 mod fetch;
 mod ledger;
 mod model;
+mod ots;
 mod progress;
 mod purse;
 mod receipt;
@@ -70,12 +73,18 @@ fn finish(output: Output, result: Result<()>) -> ExitCode {
 pub struct Context {
     output: Output,
     config: Config,
+    /// How many times `-v` was given.
+    verbose: u8,
 }
 
 impl Context {
     fn new(output: Output, global: &args::Global) -> Result<Self> {
         let config = Config::load(&global.overrides())?;
-        Ok(Self { output, config })
+        Ok(Self {
+            output,
+            config,
+            verbose: global.verbose,
+        })
     }
 }
 
@@ -88,6 +97,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
         match command {
             // It ends its own way: cleanly.
             Command::Up(args) => up::run(context, &args).await,
+            Command::Calendar(args) => calendar::run(context, &args).await,
             command => tokio::select! {
                 result = dispatch(context, command) => result,
                 _ = tokio::signal::ctrl_c() => Err(interrupted()),
@@ -102,6 +112,11 @@ fn run(context: &Context, command: Command) -> Result<()> {
 async fn dispatch(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Model(command) => return model::run(context, command).await,
+        Command::Stamp(args) => return ots::stamp(context, args).await,
+        Command::Upgrade(args) => return ots::upgrade(context, args).await,
+        Command::Verify(args) => return ots::verify(context, args).await,
+        Command::Info(args) => return ots::info(context, &args),
+        Command::Prune(args) => return ots::prune(context, args).await,
         Command::Receipt(command) if command.is_offline() => {
             return receipt::offline(context, command);
         }
@@ -117,7 +132,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Receipt(command) => receipt::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Doctor => doctor::run(output, &client).await,
-        Command::Up(_) | Command::Model(_) | Command::Completions { .. } => Ok(()),
+        // These were done above, or are `run`'s.
+        _ => Ok(()),
     };
     // A command that is done must not hang on a node that won't stop: what it left is recorded.
     let _ = tokio::time::timeout(SHUTDOWN_TIME_MAX, client.close()).await;

@@ -36,6 +36,14 @@ pub enum ReceiptCommand {
         /// A receipt's or a payment's
         id: String,
     },
+    /// Write a receipt as two files that every OpenTimestamps client can check
+    Export {
+        /// A receipt's or a payment's
+        id: String,
+        /// Where to: `ID.txt` is the receipt's statement, `ID.txt.ots` its proof
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
     /// Check a receipt; a file is checked without any node
     Verify(VerifyArgs),
 }
@@ -46,13 +54,13 @@ pub struct VerifyArgs {
     /// The proof's file (`-` for standard input), or the id of a receipt or payment of this node
     #[arg(value_name = "ID|FILE")]
     receipt: String,
-    /// The verifier key that the seller must have [default: none; for an id, this node's if it
-    /// issued the receipt]
+    /// The identity that the seller must have, in its one line [default: none; for an id, this
+    /// node's if it issued the receipt]
     #[arg(
         long,
         env = "FREEHOLD_RECEIPT_KEY",
         hide_env = true,
-        value_name = "VERIFIER_KEY"
+        value_name = "IDENTITY"
     )]
     key: Option<String>,
     /// Check that the receipt is about this answer: its text, or the body that `fetch -o` wrote
@@ -105,15 +113,10 @@ pub async fn run(output: Output, client: &Client, command: ReceiptCommand) -> Re
             output.show(receipts, listed)
         }
         // The proof is JSON either way.
-        ReceiptCommand::Show { id } => output.json(
-            &client
-                .get(&format!("/api/receipts/{}", escape(&id)))
-                .await?,
-        ),
+        ReceiptCommand::Show { id } => output.json(&proof(client, &id).await?),
+        ReceiptCommand::Export { id, dir } => export(output, &proof(client, &id).await?, &dir),
         ReceiptCommand::Verify(args) => {
-            let path = format!("/api/receipts/{}", escape(&args.receipt));
-            let proof = client
-                .get(&path)
+            let proof = proof(client, &args.receipt)
                 .await
                 .map_err(|failure| hinted(failure, &args))?;
             let own = client.get("/api/receipt-key").await?;
@@ -123,6 +126,27 @@ pub async fn run(output: Output, client: &Client, command: ReceiptCommand) -> Re
             verify(output, proof.to_string().as_bytes(), &args, key)
         }
     }
+}
+
+async fn proof(client: &Client, id: &str) -> Result<Value> {
+    client.get(&format!("/api/receipts/{}", escape(id))).await
+}
+
+fn export(output: Output, proof: &Value, dir: &Path) -> Result<()> {
+    let exported = node::export_receipt(proof.to_string().as_bytes())?;
+    let text = dir.join(format!("{}.txt", exported.name));
+    let ots = dir.join(format!("{}.txt.ots", exported.name));
+    write(&text, exported.statement.as_bytes())?;
+    write(&ots, &exported.ots)?;
+    if output.json {
+        return output.json(&json!({"statement": text, "ots": ots, "anchor": exported.anchor}));
+    }
+    output.line(&format!(
+        "{}\n{}\n\nthe anchor: {}",
+        text.display(),
+        ots.display(),
+        exported.anchor
+    ))
 }
 
 /// What isn't found may have been meant as a file.
@@ -152,7 +176,7 @@ fn verify(output: Output, proof: &[u8], args: &VerifyArgs, key: Option<&str>) ->
     output.line(&described(&verified, verdict))
 }
 
-fn described(verified: &VerifiedReceipt, verdict: &str) -> String {
+pub(super) fn described(verified: &VerifiedReceipt, verdict: &str) -> String {
     let time_ms = i64::try_from(verified.time_unix_ms).unwrap_or(i64::MAX);
     let head = pairs(&[
         ("receipt", verified.id.clone()),
@@ -160,6 +184,7 @@ fn described(verified: &VerifiedReceipt, verdict: &str) -> String {
         ("price", format!("{} sat", verified.price_sat)),
         ("time", when::utc(time_ms)),
         ("node", verified.node.clone()),
+        ("anchor", verified.anchoring.words()),
     ]);
     let checks = verified.checks.iter().map(|check| format!("\n✓ {check}"));
     let warnings = verified
@@ -223,6 +248,10 @@ fn spoken(body: &[u8]) -> Option<String> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Failure::file("read", path, &error))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::write(path, bytes).map_err(|error| Failure::file("write", path, &error))
 }
 
 #[cfg(test)]

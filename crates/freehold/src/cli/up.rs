@@ -57,7 +57,12 @@ async fn serve(output: Output, node: Node, listener: TcpListener, mut stop: Stop
     let router = router.map_err(|error| Failure::ours("router_failed", error.to_string()))?;
     let url = local_url(node.config().listen);
     node::announce(node.config(), &url)?;
-    let server = tokio::spawn(server::serve(listener, router, stop.clone()));
+    let server = tokio::spawn(server::serve(
+        listener,
+        router,
+        stop.clone(),
+        server::CONNECTIONS_MAX,
+    ));
 
     let ready = async {
         let model = start(&node).await;
@@ -132,7 +137,7 @@ fn no_listener(config: &Config, error: &std::io::Error) -> Failure {
 }
 
 /// Where this machine reaches the node: a wildcard address isn't one to connect to.
-fn local_url(listen: SocketAddr) -> String {
+pub(super) fn local_url(listen: SocketAddr) -> String {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -142,7 +147,7 @@ fn local_url(listen: SocketAddr) -> String {
 }
 
 /// Becomes true at Ctrl-C or SIGTERM. The second time ends the program at once.
-fn stop_signal() -> Result<Stop> {
+pub(super) fn stop_signal() -> Result<Stop> {
     let failed = |error: std::io::Error| Failure::ours("no_signals", error.to_string());
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -196,7 +196,7 @@ fn facts(status: &Status) -> Markup {
                 (page::fact("Model", html! { (model) " (" (state) ")" }))
                 (page::fact("Price for strangers", page::price(status)))
                 (page::fact("Mint", html! { code { (status.mint_url) } }))
-                (page::fact("Receipts signed by", html! { code { (status.receipt_key) } }))
+                (page::fact("Receipts signed by", page::signed_by(status)))
                 (page::fact("In flight", html! { (status.in_flight) " sales and payments" }))
                 (page::fact("Up for", html! { (when::duration(status.uptime_ms)) }))
                 (page::fact("Version", html! { (status.version) }))

@@ -81,6 +81,14 @@ pub fn fact(name: &str, value: Markup) -> Markup {
     html! { div { dt { (name) } dd { (value) } } }
 }
 
+/// Whose keys receipts are checked against, and the log that they stand in.
+pub fn signed_by(status: &Status) -> Markup {
+    html! {
+        code { (status.receipt_key) }
+        " in an " a href="/log/checkpoint" { "open log" }
+    }
+}
+
 /// What strangers pay.
 pub fn price(status: &Status) -> Markup {
     let price = &status.price;

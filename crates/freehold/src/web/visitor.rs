@@ -30,7 +30,7 @@ pub async fn page(app: &App) -> Result<Markup, ApiError> {
                         (page::fact("Price", page::price(&status)))
                         (page::fact("You pay", html! { "the most it may cost; the rest comes back as change" }))
                         (page::fact("Mint", html! { code { (status.mint_url) } }))
-                        (page::fact("Receipts signed by", html! { code { (status.receipt_key) } }))
+                        (page::fact("Receipts signed by", page::signed_by(&status)))
                     }
                 }
                 (page::connect(&status, false))

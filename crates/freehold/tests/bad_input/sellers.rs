@@ -134,11 +134,12 @@ pub async fn bad_sellers(node: Arc<Node>) {
     assert!(left >= 195, "at most what was agreed: {left}");
 
     // Its change is worthless, its receipt nonsense: the answer counts, at the agreed price.
-    let lies = "X-Cashu: cashuBo2F0\r\nFreehold-Receipt: bm9uc2Vuc2U\r\n";
-    let liar = seller(vec![fair.clone(), answer("200 OK", lies, "an answer")]).await;
+    let lies = "X-Cashu: cashuBo2F0\r\nContent-Type: application/json\r\n";
+    let body = r#"{"payment":{"receipt":{"format":"freehold-receipt-proof/v2"}}}"#;
+    let liar = seller(vec![fair.clone(), answer("200 OK", lies, body)]).await;
     let output = node.cli(&["fetch", &liar, "--purse", "careful"]);
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(output.stdout, b"an answer");
+    assert_eq!(output.stdout, body.as_bytes());
     assert_eq!(shown()["balance_sat"], left - 5);
     eventually("nothing is under way", async || {
         node.json(&["ledger", "check"])["in_flight"] == 0

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -185,7 +183,7 @@ impl Reply {
         if let Some(price) = self.header("freehold-price-sat") {
             return Some(price.parse().unwrap());
         }
-        self.stream_payment()?["price_sat"].as_u64()
+        self.payment()?["price_sat"].as_u64()
     }
 
     /// The change token: from the header, or from the stream's end.
@@ -196,25 +194,23 @@ impl Reply {
         {
             return Some(change.to_owned());
         }
-        Some(self.stream_payment()?["change"].as_str()?.to_owned())
+        Some(self.payment()?["change"].as_str()?.to_owned())
     }
 
-    /// The receipt's proof: from the header, or from the stream's end.
+    /// The receipt's proof.
     pub fn receipt(&self) -> Option<Value> {
-        if let Some(text) = self.header("freehold-receipt") {
-            let json = BASE64_URL_SAFE_NO_PAD.decode(text).unwrap();
-            return Some(serde_json::from_slice(&json).unwrap());
-        }
-        let receipt = self.stream_payment()?["receipt"].clone();
+        let receipt = self.payment()?["receipt"].clone();
         receipt.is_object().then_some(receipt)
     }
 
-    fn stream_payment(&self) -> Option<Value> {
-        let is_stream = self.is_stream();
-        let payment = |events: Vec<Value>| events.into_iter().find(|e| e["payment"].is_object());
-        is_stream
-            .then(|| payment(self.events()))
-            .flatten()
-            .map(|e| e["payment"].clone())
+    /// What the body says of the payment, streamed or not.
+    fn payment(&self) -> Option<Value> {
+        let bodies = if self.is_stream() {
+            self.events()
+        } else {
+            vec![serde_json::from_slice(&self.body).ok()?]
+        };
+        let mut payments = bodies.into_iter().map(|mut body| body["payment"].take());
+        payments.find(Value::is_object)
     }
 }

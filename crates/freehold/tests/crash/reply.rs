@@ -1,7 +1,5 @@
 //! What became of a paid request, as far as it must stay the same whenever one asks again.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 /// The end of a paid request.
@@ -86,7 +84,7 @@ impl Reply {
                     .to_owned(),
                 price_sat: price_sat?.parse().ok()?,
                 change,
-                receipt: self.receipt_id().unwrap_or_default(),
+                receipt: receipt_id(&self.json()["payment"]["receipt"]).unwrap_or_default(),
             }),
             _ if change.is_some() || price_sat.is_some() => Some(Outcome::Refunded {
                 code: self.error_code(),
@@ -99,11 +97,6 @@ impl Reply {
         }
     }
 
-    fn receipt_id(&self) -> Option<String> {
-        let text = self.header("freehold-receipt")?;
-        let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        receipt_id(&serde_json::from_slice(&json).ok()?)
-    }
 }
 
 fn receipt_id(proof: &Value) -> Option<String> {

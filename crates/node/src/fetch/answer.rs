@@ -1,14 +1,13 @@
 //! What a seller's answer says about the payment.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http402::xcashu::{self, TokenOutline};
+use serde::Deserialize;
 use serde_json::Value;
 use timestamp::proof::ReceiptProof;
 
 use super::HttpAnswer;
 
-/// The change in the answer's header, or at the end of a stream.
+/// The change in the answer's header, or in its body.
 pub(super) fn change_of(answer: &HttpAnswer) -> Option<String> {
     let headers = answer
         .headers
@@ -17,23 +16,28 @@ pub(super) fn change_of(answer: &HttpAnswer) -> Option<String> {
     if let Ok(Some(outline)) = xcashu::change(headers) {
         return Some(outline.token().to_owned());
     }
-    let payment = stream_payment(answer)?;
+    let payment = payment_of(answer)?;
     let outline = TokenOutline::parse(payment.get("change")?.as_str()?).ok()?;
     Some(outline.token().to_owned())
 }
 
-/// The receipt in the answer's header, or at the end of a stream.
+/// The receipt in the answer's body.
 pub(super) fn receipt_of(answer: &HttpAnswer) -> Option<ReceiptProof> {
-    if let Some(text) = answer.header("freehold-receipt") {
-        let json = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        return ReceiptProof::from_json(&json).ok();
-    }
-    let receipt = stream_payment(answer)?.get("receipt")?.to_string();
+    let receipt = payment_of(answer)?.get("receipt")?.to_string();
     ReceiptProof::from_json(receipt.as_bytes()).ok()
 }
 
-/// The object `payment` in one of the last events of a stream.
-fn stream_payment(answer: &HttpAnswer) -> Option<Value> {
+/// The object `payment` in a JSON body, or in one of the last events of a stream.
+fn payment_of(answer: &HttpAnswer) -> Option<Value> {
+    /// The rest of the body is skipped.
+    #[derive(Deserialize)]
+    struct Whole {
+        payment: Value,
+    }
+    if has_type(answer, "application/json") {
+        let whole: Whole = serde_json::from_slice(&answer.body).ok()?;
+        return Some(whole.payment);
+    }
     last_events(answer)
         .into_iter()
         .find_map(|mut event| event.get_mut("payment").map(Value::take))
@@ -49,9 +53,7 @@ pub(super) fn was_interrupted(answer: &HttpAnswer) -> bool {
 
 /// The last few events of a stream, newest first; none if it isn't one.
 fn last_events(answer: &HttpAnswer) -> Vec<Value> {
-    let is_stream = answer
-        .header("content-type")
-        .is_some_and(|kind| kind.starts_with("text/event-stream"));
+    let is_stream = has_type(answer, "text/event-stream");
     let text = std::str::from_utf8(&answer.body).unwrap_or_default();
     text.lines()
         .rev()
@@ -60,6 +62,11 @@ fn last_events(answer: &HttpAnswer) -> Vec<Value> {
         .take(8)
         .filter_map(|data| serde_json::from_str(data.trim()).ok())
         .collect()
+}
+
+fn has_type(answer: &HttpAnswer, wanted: &str) -> bool {
+    let kind = answer.header("content-type").unwrap_or_default();
+    kind.starts_with(wanted)
 }
 
 #[cfg(test)]
@@ -84,13 +91,25 @@ mod tests {
         assert!(!was_interrupted(&refunded));
         let whole = stream("data: {\"payment\":{\"price_sat\":3}}\n\ndata: [DONE]\n\n");
         assert!(!was_interrupted(&whole));
-        assert_eq!(stream_payment(&whole).unwrap()["price_sat"], 3);
+        assert_eq!(payment_of(&whole).unwrap()["price_sat"], 3);
     }
 
     #[test]
     fn a_body_that_is_no_stream_is_not_read_as_one() {
         let mut answer = stream("data: {\"error\":{},\"payment\":{}}");
         answer.headers.clear();
-        assert!(!was_interrupted(&answer) && stream_payment(&answer).is_none());
+        assert!(!was_interrupted(&answer) && payment_of(&answer).is_none());
+    }
+
+    #[test]
+    fn a_whole_answer_says_it_too() {
+        let mut answer = stream(r#"{"choices":[{}],"payment":{"price_sat":3}}"#);
+        assert!(payment_of(&answer).is_none());
+        answer.headers[0].1 = "application/json; charset=utf-8".into();
+        assert_eq!(payment_of(&answer).unwrap()["price_sat"], 3);
+        for no_payment in ["", "{}", "[]", "{\"payment\":"] {
+            answer.body = no_payment.into();
+            assert!(payment_of(&answer).is_none());
+        }
     }
 }

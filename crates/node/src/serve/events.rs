@@ -1,7 +1,5 @@
 //! What an answer is made of, on its way out.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use inference::Summary;
 use inference::openai::Reply;
 use serde_json::{Value, json};
@@ -51,22 +49,21 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// The object `payment` in the last chunk of a stream, where headers come too late.
+    /// The object `payment` in an answer's body, or in the last chunk of its stream. The receipt
+    /// is nowhere else: with signatures that outlive elliptic curves it is longer than what
+    /// proxies and clients let pass in a header.
     #[must_use]
     pub fn payment_json(&self) -> Value {
         json!({ "price_sat": self.price_sat, "change": self.change, "receipt": self.receipt })
     }
 
-    /// The headers of an answer that isn't streamed: `X-Cashu` with the change (NUT-24),
-    /// `Freehold-Price-Sat`, and `Freehold-Receipt` with the proof file in base64url.
+    /// The headers of an answer that isn't streamed: `X-Cashu` with the change (NUT-24) and
+    /// `Freehold-Price-Sat`.
     #[must_use]
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![("Freehold-Price-Sat", self.price_sat.to_string())];
         if let Some(change) = &self.change {
             headers.push((http402::xcashu::X_CASHU, change.clone()));
-        }
-        if let Some(json) = self.receipt.as_ref().and_then(|proof| proof.to_json().ok()) {
-            headers.push(("Freehold-Receipt", BASE64_URL_SAFE_NO_PAD.encode(json)));
         }
         headers
     }

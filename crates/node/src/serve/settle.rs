@@ -1,6 +1,7 @@
 //! Steps 5 and 6: receipt, price, change, in one transaction.
 
 use timestamp::Hash;
+use timestamp::proof::ReceiptProof;
 use wallet::ecash::Issued;
 use wallet::ledger::{self, Account, NewTransfer};
 use wallet::sat_to_msat;
@@ -11,7 +12,7 @@ use super::work::Done;
 use super::{Payer, Settled};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
-use crate::receipts::Statement;
+use crate::receipts::{Leaf, Receipts, Statement};
 
 impl Payer {
     /// Why the work must not begin although the money is here: after the mint's fee
@@ -84,7 +85,7 @@ impl Node {
                 row.insert(tx)
             })
             .await?;
-        let receipt = Some(receipts.push(leaf)?);
+        let receipt = Some(self.log(&mut receipts, leaf)?);
         Ok(Settled {
             summary: done.summary,
             price_sat,
@@ -111,7 +112,7 @@ impl Node {
         let token = self
             .close_sale(sale, ending, change, move |tx| row.insert(tx))
             .await?;
-        let receipt = Some(receipts.push(leaf)?);
+        let receipt = Some(self.log(&mut receipts, leaf)?);
         Ok(Settled {
             summary: done.summary,
             price_sat,
@@ -205,6 +206,13 @@ impl Node {
             .await?;
         drop(change);
         Ok(token)
+    }
+
+    /// Takes a stored leaf into the log. It is anchored later: nobody waits for that.
+    fn log(&self, receipts: &mut Receipts, leaf: Leaf) -> Result<ReceiptProof> {
+        let proof = receipts.push(leaf)?;
+        self.inner.log_grew.notify_one();
+        Ok(proof)
     }
 
     /// What was used, never above what was quoted.

@@ -154,7 +154,8 @@ impl Tree {
         ))
     }
 
-    fn node(&self, height: usize, index: u64) -> Option<Hash> {
+    /// The root of the leaves `index·2ʰ .. (index+1)·2ʰ`, if the tree has them all.
+    pub(crate) fn node(&self, height: usize, index: u64) -> Option<Hash> {
         self.levels
             .get(height)?
             .get(usize::try_from(index).ok()?)

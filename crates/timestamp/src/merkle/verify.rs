@@ -12,27 +12,50 @@ pub fn verify_inclusion(
     path: &[Hash],
     root: &Hash,
 ) -> Result<()> {
+    let mut hash = *leaf_hash;
+    for (side, sibling) in sides(index, size, path)?.into_iter().zip(path) {
+        hash = match side {
+            Side::Left => node_hash(sibling, &hash),
+            Side::Right => node_hash(&hash, sibling),
+        };
+    }
+    if hash == *root {
+        Ok(())
+    } else {
+        Err(Error::NotIncluded)
+    }
+}
+
+/// Where a sibling stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// On which side each hash of the path joins, if a path to this leaf has that length.
+pub(super) fn sides(index: u64, size: u64, path: &[Hash]) -> Result<Vec<Side>> {
     bound(path)?;
     if index >= size {
         return Err(Error::OutOfRange { asked: index, size });
     }
     let (mut fnode, mut snode) = (index, size - 1);
-    let mut hash = *leaf_hash;
-    for sibling in path {
+    let mut sides = Vec::with_capacity(path.len());
+    for _ in path {
         if snode == 0 {
             return Err(Error::NotIncluded);
         }
         if fnode & 1 == 1 || fnode == snode {
-            hash = node_hash(sibling, &hash);
+            sides.push(Side::Left);
             skip_missing_levels(&mut fnode, &mut snode);
         } else {
-            hash = node_hash(&hash, sibling);
+            sides.push(Side::Right);
         }
         fnode >>= 1;
         snode >>= 1;
     }
-    if snode == 0 && hash == *root {
-        Ok(())
+    if snode == 0 {
+        Ok(sides)
     } else {
         Err(Error::NotIncluded)
     }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::Anchoring;
 use crate::Hash;
-use crate::note::VerifierKey;
+use crate::note::Identity;
 
 /// The outcome of [`ReceiptProof::verify`](super::ReceiptProof::verify).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -11,8 +12,8 @@ pub struct Verified {
     /// The receipt's id.
     pub id: String,
     /// The node that signed the receipt and the log's head.
-    pub node: VerifierKey,
-    /// Where the node's key was known from.
+    pub node: Identity,
+    /// Where the node's keys were known from.
     pub key_source: KeySource,
     /// The hash of the receipt's leaf.
     pub leaf_hash: Hash,
@@ -22,41 +23,18 @@ pub struct Verified {
     pub tree_size: u64,
     /// The root of the log at the checkpoint.
     pub root: Hash,
-    /// Whether anyone but the node vouches for the time.
+    /// Who but the node vouches for the time: told, not checked.
     pub anchoring: Anchoring,
 }
 
-/// Where the key that everything was checked against came from.
+/// Where the keys that everything was checked against came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySource {
-    /// The caller named the key, and the receipt is by that key.
+    /// The caller named the node, and the receipt is by its keys.
     Expected,
-    /// The key was taken from the receipt itself, which proves nothing about who made it.
+    /// The keys were taken from the proof itself, which proves nothing about who made it.
     Receipt,
-}
-
-/// Whether the log's head is anchored in something that the node can't rewrite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "status")]
-pub enum Anchoring {
-    /// The proof has no anchors: the time is the node's own word.
-    NotAnchored,
-    /// The proof has anchors that this program can't check, so they count for nothing.
-    NotChecked {
-        /// How many there are.
-        anchors: usize,
-    },
-}
-
-impl Anchoring {
-    pub(super) fn of(anchors: usize) -> Self {
-        if anchors == 0 {
-            Self::NotAnchored
-        } else {
-            Self::NotChecked { anchors }
-        }
-    }
 }
 
 impl Verified {
@@ -64,38 +42,32 @@ impl Verified {
     pub fn checks(&self) -> Vec<String> {
         let name = self.node.name();
         let mut checks = vec![
-            format!("the receipt {} is signed by the key of {name}", self.id),
+            format!(
+                "the receipt {} is signed by both keys of {name} (Ed25519 and ML-DSA-44)",
+                self.id
+            ),
             format!(
                 "it is leaf {} of the {} leaves in that node's log, whose root is {}",
                 self.index, self.tree_size, self.root
             ),
-            "the same key has signed that root".to_owned(),
+            "the same keys have signed that root".to_owned(),
         ];
         if self.key_source == KeySource::Expected {
-            checks.push("the key is the one you expected".to_owned());
+            checks.push("the keys are the ones you expected".to_owned());
         }
         checks
     }
 
-    /// What was not checked, one sentence each. Whoever shows the checks must show these too.
+    /// What was not checked, one sentence each, but for the anchor: see [`Anchoring::warning`].
+    /// Whoever shows the checks must show these too.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.key_source == KeySource::Receipt {
-            let key = hex::encode(self.node.key());
-            warnings.push(format!(
-                "the key {key} was taken from the receipt itself: the proof is consistent in \
-                 itself, but anyone could have made it; compare the key with the node's"
-            ));
+        match self.key_source {
+            KeySource::Expected => Vec::new(),
+            KeySource::Receipt => vec![format!(
+                "the keys were taken from the receipt itself: the proof is consistent in itself, \
+                 but anyone could have made it; compare with the node's own line, {}",
+                self.node
+            )],
         }
-        warnings.push(match self.anchoring {
-            Anchoring::NotAnchored => {
-                "not anchored yet: the time is the node's own word".to_owned()
-            }
-            Anchoring::NotChecked { anchors } => format!(
-                "not anchored as far as this program can tell: it can't check the {anchors} \
-                 anchors in the proof, so the time is the node's own word"
-            ),
-        });
-        warnings
     }
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
+use timestamp::Hash;
 use timestamp::checkpoint::Checkpoint;
-use timestamp::note::{Note, Signer};
-use timestamp::{Hash, SigningKey};
+use timestamp::note::Note;
 
 use crate::sample;
 
@@ -41,15 +41,32 @@ fn reads_the_example_of_the_specification() {
 }
 
 #[test]
-fn is_opened_with_the_right_key_only() {
-    let signer = Signer::new(sample::ORIGIN, sample::key()).unwrap();
-    let note = checkpoint().sign(&signer).unwrap().to_string();
-    assert_eq!(
-        Checkpoint::open(note.as_bytes(), signer.verifier()).unwrap(),
-        checkpoint()
-    );
-    let other = Signer::new(sample::ORIGIN, SigningKey::from_bytes(&[8; 32])).unwrap();
-    let error = Checkpoint::open(note.as_bytes(), other.verifier()).unwrap_err();
+fn is_opened_with_the_right_keys_only() {
+    let note = checkpoint().sign(&sample::signer(), sample::NOW).unwrap();
+    let note = note.to_string();
+    let node = sample::node();
+    let open = |ed25519, cosigner| Checkpoint::open(note.as_bytes(), ed25519, cosigner);
+    assert_eq!(open(node.ed25519(), None).unwrap(), checkpoint());
+    let ours = sample::cosigner();
+    assert_eq!(open(node.ed25519(), Some(&ours)).unwrap(), checkpoint());
+    let (other_first, other_second) = (sample::signer_of(8, 9), sample::signer_of(7, 8));
+    let error = open(other_first.ed25519().verifier(), Some(&ours)).unwrap_err();
+    assert_eq!(error.code(), "signature_missing");
+    let other = other_second.ml_dsa_44().verifier();
+    let error = open(node.ed25519(), Some(other)).unwrap_err();
+    assert_eq!(error.code(), "signature_missing");
+}
+
+/// A reader who knows one key only is content with a checkpoint that has that signature only;
+/// who knows both isn't.
+#[test]
+fn a_known_keys_signature_must_be_there() {
+    let signer = sample::signer();
+    let one = signer.ed25519().sign(checkpoint().to_text().unwrap());
+    let one = one.unwrap().to_string();
+    let key = signer.ed25519().verifier();
+    Checkpoint::open(one.as_bytes(), key, None).unwrap();
+    let error = Checkpoint::open(one.as_bytes(), key, Some(&sample::cosigner())).unwrap_err();
     assert_eq!(error.code(), "signature_missing");
 }
 

@@ -1,0 +1,105 @@
+//! Completing proofs: asking the calendars that promised.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use timestamp::calendar::RemoteCalendar;
+use timestamp::ots::{Attestation, Timestamp, Uri};
+
+use super::{CalendarAnswer, StampError, Whitelist};
+
+/// How many questions are under way at a time.
+const PARALLEL: usize = 8;
+/// The most promises of a proof that are followed up.
+const PROMISES_MAX: usize = 64;
+
+/// What upgrading has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgraded {
+    /// Whether the timestamp says more than before.
+    pub is_changed: bool,
+    /// Whether it has an attestation that isn't a promise.
+    pub is_complete: bool,
+    /// What each calendar did. One that has nothing new yet did nothing wrong.
+    pub answers: Vec<CalendarAnswer>,
+}
+
+/// Asks the calendars that promised something, or, if any are named, only these.
+///
+/// # Errors
+/// If the timestamp can't be computed. Calendars' failures are among the answers.
+pub async fn upgrade_proof(
+    message: &[u8],
+    timestamp: &mut Timestamp,
+    named: &[String],
+    whitelist: &Whitelist,
+    timeout: Duration,
+) -> Result<Upgraded, StampError> {
+    let mut questions: Vec<(Uri, Vec<u8>)> = Vec::new();
+    let mut answers = Vec::new();
+    for (commitment, attestation) in timestamp.attestations(message)? {
+        let Attestation::Pending(promised) = attestation else {
+            continue;
+        };
+        if named.is_empty() && !whitelist.has(&promised) {
+            answers.push(CalendarAnswer {
+                calendar: promised.to_string(),
+                error: Some("it isn't on the whitelist; `-l URL` adds it".to_owned()),
+            });
+        } else if named.is_empty() {
+            questions.push((promised, commitment.clone()));
+        }
+        for address in named {
+            questions.push((Uri::new(address.clone())?, commitment.clone()));
+        }
+    }
+    questions.truncate(PROMISES_MAX);
+    let mut asked = stream::iter(questions)
+        .map(|(uri, commitment)| async move {
+            let found = ask(&uri, &commitment, timeout).await;
+            (uri, commitment, found)
+        })
+        .buffer_unordered(PARALLEL);
+    let mut is_changed = false;
+    while let Some((uri, commitment, found)) = asked.next().await {
+        let error = match found {
+            Ok(Some(found)) => {
+                is_changed |= timestamp.upgrade(message, &commitment, &found)?;
+                None
+            }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let calendar = uri.to_string();
+        answers.push(CalendarAnswer { calendar, error });
+    }
+    drop(asked);
+    let is_complete = is_complete(timestamp, message)?;
+    Ok(Upgraded {
+        is_changed,
+        is_complete,
+        answers,
+    })
+}
+
+/// Whether a chain attests it: then no promise is needed any more.
+pub(super) fn is_complete(timestamp: &Timestamp, message: &[u8]) -> Result<bool, StampError> {
+    let mut is_complete = false;
+    timestamp.replay(message, &mut |_, attestation| {
+        is_complete |= matches!(attestation, Attestation::Bitcoin { .. })
+            || attestation.stand_in_time_unix_s().is_some();
+    })?;
+    Ok(is_complete)
+}
+
+async fn ask(uri: &Uri, commitment: &[u8], timeout: Duration) -> Result<Option<Timestamp>, String> {
+    let answer = async {
+        RemoteCalendar::new(uri, timeout)?
+            .timestamp(commitment)
+            .await
+    };
+    match tokio::time::timeout(timeout, answer).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", timeout.as_secs_f32())),
+    }
+}

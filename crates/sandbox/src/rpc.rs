@@ -1,0 +1,207 @@
+//! The few methods of Bitcoin Core's JSON-RPC with which headers are read and transactions are sent.
+//!
+//! Any user and password are welcome. One call per request; errors come with Bitcoin Core's codes.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use bitcoin::consensus::encode::{deserialize, serialize_hex};
+use bitcoin::{BlockHash, Work};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::index::Record;
+use crate::server::Shared;
+use crate::world::World;
+
+const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMETER: i32 = -8;
+const INVALID_TYPE: i32 = -3;
+const NOT_FOUND: i32 = -5;
+const UNREADABLE: i32 = -22;
+
+#[derive(Deserialize)]
+struct Call {
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Vec<Value>,
+}
+
+/// A code and what it is about.
+type Fault = (i32, String);
+
+/// `POST /`. The body is read as JSON whatever its type is said to be, as Bitcoin Core does.
+pub(crate) async fn answer(State(shared): State<Shared>, body: Bytes) -> (StatusCode, Json<Value>) {
+    let call: Call = match serde_json::from_slice(&body) {
+        Ok(call) => call,
+        Err(why) => {
+            let fault = (INVALID_REQUEST, format!("not a call: {why}"));
+            return reply(Value::Null, Err(fault));
+        }
+    };
+    let result = dispatch(&mut shared.world(), &call.method, &call.params);
+    reply(call.id, result)
+}
+
+fn reply(id: Value, result: Result<Value, Fault>) -> (StatusCode, Json<Value>) {
+    match result {
+        Ok(result) => {
+            let body = json!({"result": result, "error": null, "id": id});
+            (StatusCode::OK, Json(body))
+        }
+        Err((code, message)) => {
+            let error = json!({"code": code, "message": message});
+            let status = match code {
+                METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+                INVALID_REQUEST => StatusCode::BAD_REQUEST,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            };
+            (
+                status,
+                Json(json!({"result": null, "error": error, "id": id})),
+            )
+        }
+    }
+}
+
+fn dispatch(world: &mut World, method: &str, params: &[Value]) -> Result<Value, Fault> {
+    match method {
+        "getblockchaininfo" => chain_info(world),
+        "getblockcount" => Ok(json!(world.index.tip_height())),
+        "getblockhash" => block_hash(world, params),
+        "getblockheader" => block_header(world, params),
+        "getblock" => block(world, params),
+        "sendrawtransaction" => send(world, params),
+        _ => Err((METHOD_NOT_FOUND, "Method not found".into())),
+    }
+}
+
+fn chain_info(world: &World) -> Result<Value, Fault> {
+    let height = world.index.tip_height();
+    let hash = world.index.tip_hash();
+    let header = world.index.header_at(height).ok_or_else(not_found)?;
+    Ok(json!({
+        "chain": "regtest",
+        "blocks": height,
+        "headers": height,
+        "bestblockhash": hash.to_string(),
+        "bits": format!("{:08x}", header.bits.to_consensus()),
+        "difficulty": header.difficulty_float(),
+        "time": header.time,
+        "mediantime": world.index.median_time_of(hash),
+        "verificationprogress": 1.0,
+        "initialblockdownload": false,
+        "chainwork": chain_work(header.work(), height),
+        "pruned": false,
+        "warnings": [],
+    }))
+}
+
+/// Every block of regtest takes the same work.
+fn chain_work(each: Work, height: u32) -> String {
+    let each = each.to_be_bytes();
+    let (_, low) = each.split_at(16);
+    let each = low
+        .iter()
+        .fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte));
+    format!("{:064x}", each * (u128::from(height) + 1))
+}
+
+fn block_hash(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    let height = params.first().and_then(Value::as_u64);
+    let height = height.ok_or_else(|| wrong_type("height"))?;
+    let hash = u32::try_from(height)
+        .ok()
+        .and_then(|h| world.index.hash_at(h));
+    let hash = hash.ok_or_else(|| (INVALID_PARAMETER, "Block height out of range".into()))?;
+    Ok(json!(hash.to_string()))
+}
+
+fn block_header(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    let record = record(world, params)?;
+    let verbose = params
+        .get(1)
+        .is_none_or(|verbose| verbose.as_bool() != Some(false));
+    if !verbose {
+        return Ok(json!(serialize_hex(&record.block.header)));
+    }
+    let header = &record.block.header;
+    let active = world.index.is_active(&record);
+    let confirmations = if active {
+        i64::from(world.index.tip_height()) - i64::from(record.height) + 1
+    } else {
+        -1
+    };
+    let next = world.index.hash_at(record.height + 1);
+    let mut shown = json!({
+        "hash": header.block_hash().to_string(),
+        "confirmations": confirmations,
+        "height": record.height,
+        "version": header.version.to_consensus(),
+        "versionHex": format!("{:08x}", header.version.to_consensus()),
+        "merkleroot": header.merkle_root.to_string(),
+        "time": header.time,
+        "mediantime": world.index.median_time_of(header.block_hash()),
+        "nonce": header.nonce,
+        "bits": format!("{:08x}", header.bits.to_consensus()),
+        "difficulty": header.difficulty_float(),
+        "chainwork": chain_work(header.work(), record.height),
+        "nTx": record.txids.len(),
+    });
+    if record.height > 0 {
+        shown["previousblockhash"] = json!(header.prev_blockhash.to_string());
+    }
+    if let Some(next) = next.filter(|_| active) {
+        shown["nextblockhash"] = json!(next.to_string());
+    }
+    Ok(shown)
+}
+
+fn block(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    let record = record(world, params)?;
+    match params.get(1).and_then(Value::as_u64) {
+        Some(0) => Ok(json!(serialize_hex(&record.block))),
+        _ => Err((
+            INVALID_PARAMETER,
+            "the sandbox knows verbosity 0 only".into(),
+        )),
+    }
+}
+
+fn send(world: &mut World, params: &[Value]) -> Result<Value, Fault> {
+    let raw = params.first().and_then(Value::as_str);
+    let raw = raw.ok_or_else(|| wrong_type("hexstring"))?;
+    let tx = hex::decode(raw).ok().and_then(|raw| deserialize(&raw).ok());
+    let tx = tx.ok_or_else(|| (UNREADABLE, "TX decode failed".to_owned()))?;
+    match world.submit(tx) {
+        Ok(txid) => Ok(json!(txid.to_string())),
+        Err(reject) => Err((reject.rpc_code(), format!("{}, {reject}", reject.code()))),
+    }
+}
+
+fn record(world: &World, params: &[Value]) -> Result<std::sync::Arc<Record>, Fault> {
+    let hash = params.first().and_then(Value::as_str);
+    let hash = hash.ok_or_else(|| wrong_type("blockhash"))?;
+    let hash: BlockHash = hash.parse().map_err(|_| {
+        (
+            INVALID_PARAMETER,
+            "blockhash must be of length 64".to_owned(),
+        )
+    })?;
+    world.index.block(&hash).ok_or_else(not_found)
+}
+
+fn not_found() -> Fault {
+    (NOT_FOUND, "Block not found".into())
+}
+
+fn wrong_type(what: &str) -> Fault {
+    (
+        INVALID_TYPE,
+        format!("{what} is missing or of the wrong type"),
+    )
+}

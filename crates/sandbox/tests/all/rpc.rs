@@ -1,0 +1,99 @@
+//! The little of Bitcoin Core's JSON-RPC that the sandbox speaks.
+
+use crate::support::Purse;
+use bitcoin::block::Header;
+use bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+use sandbox::{Sandbox, bitcoin};
+use serde_json::{Value, json};
+
+/// The result of a call, or the code of its error.
+async fn call(sandbox: &Sandbox, method: &str, params: Value) -> Result<Value, i64> {
+    let body = json!({"jsonrpc": "1.0", "id": 7, "method": method, "params": params});
+    let request = reqwest::Client::new().post(sandbox.url());
+    let request = request.basic_auth("anyone", Some("anything"));
+    let reply: Value = request
+        .body(body.to_string())
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(reply["id"], 7);
+    match reply["error"]["code"].as_i64() {
+        Some(code) => Err(code),
+        None => Ok(reply["result"].clone()),
+    }
+}
+
+#[tokio::test]
+async fn headers_are_read() {
+    let sandbox = Sandbox::start().unwrap();
+    sandbox.mine(1).unwrap();
+    let tip = sandbox.tip();
+    let info = call(&sandbox, "getblockchaininfo", json!([]))
+        .await
+        .unwrap();
+    assert_eq!(info["chain"], "regtest");
+    assert_eq!(info["blocks"], 102);
+    assert_eq!(info["bestblockhash"], tip.hash.to_string());
+    assert_eq!(
+        call(&sandbox, "getblockcount", json!([])).await,
+        Ok(json!(102))
+    );
+    let hash = call(&sandbox, "getblockhash", json!([102])).await.unwrap();
+    assert_eq!(hash, tip.hash.to_string());
+    let raw = call(&sandbox, "getblockheader", json!([hash, false]))
+        .await
+        .unwrap();
+    let header: Header = deserialize_hex(raw.as_str().unwrap()).unwrap();
+    assert_eq!(header, sandbox.header(102).unwrap());
+    let shown = call(&sandbox, "getblockheader", json!([hash]))
+        .await
+        .unwrap();
+    assert_eq!(shown["merkleroot"], header.merkle_root.to_string());
+    assert_eq!(
+        (&shown["height"], &shown["confirmations"]),
+        (&json!(102), &json!(1))
+    );
+    // Bitcoin Core's number for 103 blocks of regtest: each is 2.
+    assert_eq!(shown["chainwork"], format!("{:064x}", 206));
+    let block = call(&sandbox, "getblock", json!([hash, 0])).await.unwrap();
+    assert_eq!(block, serialize_hex(&sandbox.block(102).unwrap()));
+}
+
+#[tokio::test]
+async fn transactions_are_sent() {
+    let sandbox = Sandbox::start().unwrap();
+    let purse = Purse::new(3);
+    let coin = purse.funded(&sandbox, 1_000_000);
+    let tx = purse.spend(&[&coin], 500);
+    let params = json!([serialize_hex(&tx)]);
+    let txid = call(&sandbox, "sendrawtransaction", params.clone())
+        .await
+        .unwrap();
+    assert_eq!(txid, tx.compute_txid().to_string());
+    assert_eq!(call(&sandbox, "sendrawtransaction", params).await, Err(-26));
+    assert_eq!(
+        call(&sandbox, "sendrawtransaction", json!(["zz"])).await,
+        Err(-22)
+    );
+}
+
+#[tokio::test]
+async fn mistakes_have_bitcoin_cores_codes() {
+    let sandbox = Sandbox::start().unwrap();
+    assert_eq!(call(&sandbox, "getblockhash", json!([102])).await, Err(-8));
+    assert_eq!(call(&sandbox, "getblockhash", json!([])).await, Err(-3));
+    let unknown = json!(["0".repeat(64)]);
+    assert_eq!(call(&sandbox, "getblockheader", unknown).await, Err(-5));
+    assert_eq!(call(&sandbox, "stop", json!([])).await, Err(-32601));
+    let url = sandbox.url();
+    let reply = reqwest::Client::new()
+        .post(url)
+        .body("{")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(reply.status(), 400);
+}
