@@ -1,6 +1,8 @@
 //! `freehold up`
 
+use std::io::ErrorKind::AddrInUse;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -109,21 +111,31 @@ fn check_listen(config: &Config, allow_remote: bool) -> Result<()> {
     Ok(())
 }
 
+/// A node that is killed while it starts its model's process leaves the address taken until
+/// that has really begun: so this is tried for a moment.
 async fn bind(config: &Config) -> Result<TcpListener> {
-    TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| no_listener(config, &error))
+    let deadline = Instant::now() + BIND_WITHIN;
+    loop {
+        match TcpListener::bind(config.listen).await {
+            Err(error) if error.kind() == AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            result => return result.map_err(|error| no_listener(config, &error)),
+        }
+    }
 }
+
+const BIND_WITHIN: Duration = Duration::from_millis(500);
 
 fn no_listener(config: &Config, error: &std::io::Error) -> Failure {
     let listen = config.listen;
     match (error.kind(), node::running(config)) {
-        (std::io::ErrorKind::AddrInUse, Some(running)) => Failure::user(
+        (AddrInUse, Some(running)) => Failure::user(
             "already_running",
             format!("a node is already running at {}", running.url),
             "`freehold status` shows how it is doing",
         ),
-        (std::io::ErrorKind::AddrInUse, None) => Failure::user(
+        (AddrInUse, None) => Failure::user(
             "address_in_use",
             format!("another program listens on {listen}"),
             "stop it, or choose another port: --listen 127.0.0.1:0 takes any free one",

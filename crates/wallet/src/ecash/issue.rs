@@ -8,6 +8,7 @@ use cdk::wallet::types::{TransactionId, TransactionStatus};
 use tokio::sync::OwnedRwLockReadGuard;
 use uuid::Uuid;
 
+use super::reclaim::is_take_back_in_doubt;
 use super::{EcashError, EcashWallet};
 
 /// A token that was made and is worth money to whoever reads it.
@@ -105,6 +106,11 @@ impl EcashWallet {
 
     pub(super) async fn fate_unguarded(&self, operation: Uuid) -> Result<TokenFate, EcashError> {
         if self.cdk.get_pending_sends().await?.contains(&operation) {
+            if is_take_back_in_doubt(self, operation).await? {
+                return Err(EcashError::Unknown(
+                    "a swap that takes the token back isn't settled".into(),
+                ));
+            }
             let claimed = self.cdk.check_send_status(operation).await?;
             return Ok(if claimed {
                 TokenFate::Claimed

@@ -11,6 +11,7 @@ mod error;
 mod fund;
 mod issue;
 mod mint;
+mod reclaim;
 mod recover;
 mod redeem;
 mod wallet;

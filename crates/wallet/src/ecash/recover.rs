@@ -4,14 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use cdk::Amount;
 use cdk::nuts::nut00::ProofsMethods;
-use cdk::nuts::{Proofs, RestoreRequest, State};
+use cdk::nuts::{Proofs, State, SwapRequest};
 use cdk::wallet::types::{
-    OperationData, ReceiveSagaState, Transaction, TransactionDirection, TransactionId,
-    TransactionStatus, WalletSaga, WalletSagaState,
+    KeysetLoadPolicy, OperationData, ReceiveSagaState, Transaction, TransactionDirection,
+    TransactionId, TransactionStatus, WalletSaga, WalletSagaState,
 };
 use tokio::sync::OwnedRwLockWriteGuard;
 use uuid::Uuid;
 
+use super::reclaim::{is_signed, reclaim};
 use super::redeem::LOST;
 use super::{EcashError, EcashWallet, TokenFate};
 
@@ -42,7 +43,7 @@ impl Recovery<'_> {
     /// [`EcashError::Storage`].
     pub async fn run(self, recorded: &HashSet<Uuid>) -> Result<bool, EcashError> {
         let wallet = self.wallet;
-        let mut complete = true;
+        let mut complete = complete_keysets(wallet).await?;
         for saga in wallet
             .cdk
             .localstore
@@ -50,14 +51,16 @@ impl Recovery<'_> {
             .await
             .map_err(storage)?
         {
-            complete &= mark_if_lost(wallet, &saga).await?;
+            complete &= settle_redemption(wallet, &saga).await?;
         }
         if !complete {
             // cdk would settle the redemptions in doubt as received: ask again first.
             return Ok(false);
         }
         drop_swaps_never_done(wallet).await?;
-        free_ownerless_proofs(wallet).await?;
+        if !reclaim(wallet).await? {
+            return Ok(false);
+        }
         let report = wallet.cdk.recover_incomplete_sagas().await?;
         complete = report.skipped == 0 && report.failed == 0;
         complete &= forget_spent(wallet).await?;
@@ -74,6 +77,21 @@ impl Recovery<'_> {
     }
 }
 
+/// `cdk` writes down a keyset before its keys. Killed in between, it would know the keyset and
+/// miss the keys for the next hour. `false` if the mint didn't answer.
+async fn complete_keysets(wallet: &EcashWallet) -> Result<bool, EcashError> {
+    let store = &wallet.cdk.localstore;
+    let known = store.get_mint_keysets(wallet.cdk.mint_url.clone()).await;
+    for keyset in known.map_err(storage)?.unwrap_or_default() {
+        let is_whole = store.get_keys(&keyset.id).await.map_err(storage)?.is_some();
+        if keyset.active && !is_whole {
+            let keysets = wallet.cdk.keysets(KeysetLoadPolicy::Refresh).await;
+            return Ok(keysets.is_ok());
+        }
+    }
+    Ok(true)
+}
+
 /// When the mint can't be reached, `cdk` rolls a payment back but forgets the swap inside
 /// it: no proofs are set aside for it, and its recovery fails for ever. If the mint never
 /// signed its outputs, and no request can be under way any more, it didn't happen.
@@ -83,8 +101,7 @@ async fn drop_swaps_never_done(wallet: &EcashWallet) -> Result<(), EcashError> {
         let OperationData::Swap(data) = &saga.data else {
             continue;
         };
-        let is_old = cdk::util::unix_time() > saga.created_at + REQUEST_MAX_S;
-        let Some(outputs) = data.blinded_messages.clone().filter(|_| is_old) else {
+        let Some(outputs) = data.blinded_messages.clone().filter(|_| is_old(&saga)) else {
             continue;
         };
         if !store
@@ -95,9 +112,7 @@ async fn drop_swaps_never_done(wallet: &EcashWallet) -> Result<(), EcashError> {
         {
             continue;
         }
-        let connector = wallet.cdk.mint_connector();
-        let restored = connector.post_restore(RestoreRequest { outputs }).await;
-        if restored.is_ok_and(|restored| restored.signatures.is_empty()) {
+        if is_signed(wallet, outputs).await == Some(false) {
             store.delete_saga(&saga.id).await.map_err(storage)?;
         }
     }
@@ -106,37 +121,6 @@ async fn drop_swaps_never_done(wallet: &EcashWallet) -> Result<(), EcashError> {
 
 /// No request to a mint is under way for longer than this, in seconds.
 const REQUEST_MAX_S: u64 = 30;
-
-/// `cdk` writes the proofs of an operation before its saga. Killed in between, it leaves
-/// proofs that no saga owns, and that its own recovery never looks at. No mint was asked
-/// yet: inputs of somebody's token are let go (it is as good as before), proofs that were
-/// set aside for a payment are ours to spend again.
-async fn free_ownerless_proofs(wallet: &EcashWallet) -> Result<(), EcashError> {
-    let store = &wallet.cdk.localstore;
-    let sagas = store.get_incomplete_sagas().await.map_err(storage)?;
-    let owners: HashSet<Uuid> = sagas.into_iter().map(|saga| saga.id).collect();
-    let states = Some(vec![State::Pending, State::Reserved]);
-    let held = store
-        .get_proofs(None, None, states, None)
-        .await
-        .map_err(storage)?;
-    for proof in held {
-        match (proof.state, proof.used_by_operation) {
-            (_, Some(owner)) if owners.contains(&owner) => {}
-            (State::Reserved, Some(owner)) => {
-                store.release_proofs(&owner).await.map_err(storage)?
-            }
-            (State::Pending, _) => {
-                store
-                    .update_proofs(Vec::new(), vec![proof.y])
-                    .await
-                    .map_err(storage)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
 
 /// `cdk` resumes a payment and the swap inside it one after the other: the first frees
 /// proofs that the second then finds to be spent, and restores what they were swapped
@@ -160,14 +144,20 @@ async fn forget_spent(wallet: &EcashWallet) -> Result<bool, EcashError> {
 }
 
 /// Mints bound how many proofs they are asked about at once.
-const PROOFS_A_QUESTION: usize = 100;
+pub(super) const PROOFS_A_QUESTION: usize = 100;
 
+/// Gets the mint's last word on a redemption that was under way, before `cdk` settles it.
+///
+/// `cdk` gives up on one whose inputs aren't spent, also while the mint is at work on a request
+/// that the dead process sent, and loses what comes of it. So the swap is asked for again first:
+/// once the mint has clearly answered that, an older request can change nothing any more.
+///
 /// A swap whose inputs are spent while the mint never signed our outputs was done by
-/// somebody else. `cdk` settles that like any other redemption, so it is marked first:
+/// somebody else. `cdk` settles that like any other redemption, so it is marked:
 /// otherwise a token spent twice around a crash would count as paid.
 ///
-/// `false` if the mint didn't answer.
-async fn mark_if_lost(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, EcashError> {
+/// `false` if the mint didn't answer, or not clearly.
+async fn settle_redemption(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, EcashError> {
     let (WalletSagaState::Receive(ReceiveSagaState::SwapRequested), OperationData::Receive(data)) =
         (&saga.state, &saga.data)
     else {
@@ -183,22 +173,31 @@ async fn mark_if_lost(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, E
         return Ok(true);
     };
     let proofs: Proofs = inputs.into_iter().map(|input| input.proof).collect();
+    let request = SwapRequest::new(proofs.clone(), outputs.clone());
+    let connector = wallet.cdk.mint_connector();
+    let Err(refusal) = connector.post_swap(request).await else {
+        return Ok(true);
+    };
     // The order matters: spent first, then signed. The other way round, a swap of ours
     // that lands in between would look like somebody else's.
     let Ok(states) = wallet.states_at_mint(&proofs).await else {
         return Ok(false);
     };
     if !states.contains(&State::Spent) {
-        return Ok(true);
+        // A mint that never answers clearly must not hold up everything else for ever.
+        return Ok(refusal.is_definitive_failure() || is_old(saga));
     }
-    let connector = wallet.cdk.mint_connector();
-    let Ok(restored) = connector.post_restore(RestoreRequest { outputs }).await else {
-        return Ok(false);
-    };
-    if restored.signatures.is_empty() {
-        record_loss(wallet, saga, &proofs).await?;
+    match is_signed(wallet, outputs).await {
+        None => return Ok(false),
+        Some(true) => {}
+        Some(false) => record_loss(wallet, saga, &proofs).await?,
     }
     Ok(true)
+}
+
+/// True if no request of this operation can be under way any more.
+fn is_old(saga: &WalletSaga) -> bool {
+    cdk::util::unix_time() > saga.created_at + REQUEST_MAX_S
 }
 
 /// Writes the mark into the redemption's transaction, which may not be there yet: `cdk`
@@ -242,7 +241,7 @@ async fn record_loss(
         .map_err(storage)
 }
 
-fn storage(error: cdk::cdk_database::Error) -> EcashError {
+pub(super) fn storage(error: cdk::cdk_database::Error) -> EcashError {
     EcashError::Storage(error.to_string())
 }
 
