@@ -4,19 +4,23 @@
 
 mod common;
 
-use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use common::{Checks, Home, Node, loudly, told};
+use common::{Checks, Home, Node, programs, told, without_proxy};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compat() {
-    let Some(dir) = programs() else { return };
+    let needed = [
+        "bin/node",
+        "venv/bin/python",
+        "node_modules/@cashu/cashu-ts",
+    ];
+    let Some(dir) = programs(&needed) else { return };
     let Some(home) = Home::new() else { return };
     let node = Arc::new(Node::start(&home).await);
     let mut checks = Checks::new();
@@ -30,32 +34,6 @@ async fn compat() {
     checks.finish();
 }
 
-/// The folder that `scripts/compat-setup` fills, or `None` (loudly).
-fn programs() -> Option<PathBuf> {
-    let cache = || {
-        let set = env::var_os("XDG_CACHE_HOME")
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from);
-        set.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
-    };
-    let dir = env::var_os("FREEHOLD_COMPAT_DIR")
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from);
-    let dir = dir.or_else(|| Some(cache()?.join("freehold/compat")))?;
-    let needed = [
-        "bin/node",
-        "venv/bin/python",
-        "node_modules/@cashu/cashu-ts",
-    ];
-    if let Some(missing) = needed.iter().find(|path| !dir.join(path).exists()) {
-        loudly(&format!(
-            "skipped: {missing} isn't in the compatibility folder; `scripts/compat-setup` installs it"
-        ));
-        return None;
-    }
-    Some(dir)
-}
-
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/compat")
@@ -64,16 +42,7 @@ fn script(name: &str) -> PathBuf {
 
 /// Runs one of the programs to its end, which must be a good one.
 async fn run(mut command: Command, node: &Node) -> String {
-    for proxy in [
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-    ] {
-        command.env_remove(proxy);
-    }
+    without_proxy(&mut command);
     command
         .env("NODE_URL", node.url())
         .env("PYTHONDONTWRITEBYTECODE", "1");

@@ -85,6 +85,23 @@ impl Default for EngineSettings {
     }
 }
 
+/// Where timestamps are made and checked. Flags of the commands win over it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimestampConfig {
+    /// The calendars to stamp at; none means the public ones. If any are named, the log of what
+    /// the model says is anchored at them too, whatever the network.
+    pub calendars: Vec<String>,
+    /// Bitcoin nodes' RPC addresses, for block headers.
+    pub bitcoin_nodes: Vec<String>,
+    /// The file with the nodes' `user:password`, such as `.cookie`.
+    pub bitcoin_cookie: Option<PathBuf>,
+    /// Esplora servers' addresses, for block headers.
+    pub esplora: Vec<String>,
+    /// Peers of the Bitcoin network, for block headers.
+    pub peers: Vec<SocketAddr>,
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -107,6 +124,8 @@ pub struct Config {
     pub price: PriceConfig,
     /// How models run.
     pub engine: EngineSettings,
+    /// Where timestamps are made and checked.
+    pub timestamp: TimestampConfig,
 }
 
 /// What flags and environment variables say; it wins over the file.
@@ -148,6 +167,7 @@ struct File {
     public_url: Option<String>,
     price: PriceConfig,
     engine: EngineSettings,
+    timestamp: TimestampConfig,
 }
 
 impl Config {
@@ -187,6 +207,7 @@ impl Config {
             is_server: false,
             price,
             engine,
+            timestamp: file.timestamp,
         })
     }
 
@@ -266,6 +287,8 @@ mod tests {
         assert_eq!(config.price.prompt_msat_per_token, 3);
         assert_eq!(config.price.completion_msat_per_token, 100);
         assert_eq!(config.mint(), "http://127.0.0.1:9/mint");
+        let stamps = load("[timestamp]\ncalendars = ['http://127.0.0.1:1']").unwrap();
+        assert_eq!(stamps.timestamp.calendars, ["http://127.0.0.1:1"]);
         assert!(load("lisen = '127.0.0.1:9'").is_err());
         assert!(load("network = 'mainnet'").is_err());
     }

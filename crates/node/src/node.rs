@@ -156,6 +156,10 @@ impl Node {
         self.inner
             .tasks
             .spawn(async move { node.keep_anchoring().await });
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_upgrading().await });
         self.inner.engines.get().await.map(|_| ())
     }
 

@@ -1,6 +1,6 @@
 //! The few methods of Bitcoin Core's JSON-RPC with which headers are read and transactions are sent.
 //!
-//! Any user and password are welcome. One call per request; errors come with Bitcoin Core's codes.
+//! Any user and password are welcome. A request is one call or a batch of them; errors come with Bitcoin Core's codes.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -36,15 +36,30 @@ type Fault = (i32, String);
 
 /// `POST /`. The body is read as JSON whatever its type is said to be, as Bitcoin Core does.
 pub(crate) async fn answer(State(shared): State<Shared>, body: Bytes) -> (StatusCode, Json<Value>) {
-    let call: Call = match serde_json::from_slice(&body) {
-        Ok(call) => call,
-        Err(why) => {
-            let fault = (INVALID_REQUEST, format!("not a call: {why}"));
-            return reply(Value::Null, Err(fault));
+    match serde_json::from_slice(&body) {
+        Ok(Value::Array(calls)) => {
+            let replies = calls.into_iter().map(|call| answer_one(&shared, call).1.0);
+            // Whatever its calls come to.
+            (StatusCode::OK, Json(replies.collect()))
         }
-    };
-    let result = dispatch(&mut shared.world(), &call.method, &call.params);
-    reply(call.id, result)
+        Ok(call) => answer_one(&shared, call),
+        Err(why) => not_a_call(&why),
+    }
+}
+
+fn answer_one(shared: &Shared, call: Value) -> (StatusCode, Json<Value>) {
+    match Call::deserialize(call) {
+        Ok(Call { id, method, params }) => {
+            let result = dispatch(&mut shared.world(), &method, &params);
+            reply(id, result)
+        }
+        Err(why) => not_a_call(&why),
+    }
+}
+
+fn not_a_call(why: &serde_json::Error) -> (StatusCode, Json<Value>) {
+    let fault = (INVALID_REQUEST, format!("not a call: {why}"));
+    reply(Value::Null, Err(fault))
 }
 
 fn reply(id: Value, result: Result<Value, Fault>) -> (StatusCode, Json<Value>) {

@@ -19,6 +19,7 @@ pub mod calendar;
 pub mod checkpoint;
 pub mod cosignature;
 mod error;
+pub mod git;
 pub mod hash;
 pub mod headers;
 #[cfg(feature = "net")]

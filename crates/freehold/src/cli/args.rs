@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use node::{Network, Overrides, PurseName};
 
-use super::{ask, calendar, fetch, ledger, model, ots, purse, receipt, status, up};
+use super::{ask, calendar, fetch, git, ledger, model, ots, purse, receipt, status, up};
 use crate::output::Output;
 
 /// A private local model that pays and gets paid.
@@ -55,6 +55,9 @@ pub enum Command {
     Info(ots::InfoArgs),
     /// Leave out of a timestamp what isn't needed any more
     Prune(ots::PruneArgs),
+    /// Timestamp commits and tags of a git repository
+    #[command(subcommand)]
+    Git(git::GitCommand),
     /// Run a calendar, at which anyone can timestamp
     Calendar(calendar::CalendarArgs),
     /// How the node is doing

@@ -6,6 +6,7 @@ mod ask;
 mod calendar;
 mod doctor;
 mod fetch;
+mod git;
 mod ledger;
 mod model;
 mod ots;
@@ -117,6 +118,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Verify(args) => return ots::verify(context, args).await,
         Command::Info(args) => return ots::info(context, &args),
         Command::Prune(args) => return ots::prune(context, args).await,
+        Command::Git(command) => return git::run(context, command).await,
         Command::Receipt(command) if command.is_offline() => {
             return receipt::offline(context, command);
         }

@@ -36,19 +36,28 @@ impl Home {
 
     /// The same, with more lines for its configuration file, such as `[engine]\nparallel = 1`.
     pub fn with_config(toml: &str) -> Option<Self> {
+        let home = Self::configured(toml);
+        install_model(&home, &models_dir())?;
+        Some(home)
+    }
+
+    /// A home for what needs no model, such as timestamps.
+    pub fn without_model() -> Self {
+        Self::configured("")
+    }
+
+    fn configured(toml: &str) -> Self {
         let home = Self(Arc::new(Inner {
             dir: tempfile::tempdir().unwrap(),
             port: free_port(),
         }));
-        let models = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-models");
         let text = format!(
             "listen = '{}'\nmodels_dir = '{}'\n{toml}\n",
             home.address(),
-            models.display()
+            models_dir().display()
         );
         fs::write(home.config_file(), text).unwrap();
-        install_model(&home, &models)?;
-        Some(home)
+        home
     }
 
     /// Where its node listens: `127.0.0.1:PORT`.
@@ -188,6 +197,10 @@ fn free_port() -> u16 {
 }
 
 /// All tests read one copy of the model: it is large.
+fn models_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-models")
+}
+
 fn install_model(home: &Home, models: &Path) -> Option<()> {
     let Some(file) = model_file() else {
         loudly(&format!(

@@ -20,12 +20,14 @@ mod checks;
 mod home;
 mod http;
 mod node;
+mod outside;
 mod outsider;
 
 pub use checks::Checks;
-pub use home::{Home, PROGRAM, told};
+pub use home::{Home, PROGRAM, told, waiting};
 pub use http::{Pay, Reply, ask, ask_stream};
 pub use node::{Node, eventually, signal};
+pub use outside::{programs, without_proxy};
 pub use outsider::{Outsider, token_sat};
 
 use std::io::Write as _;

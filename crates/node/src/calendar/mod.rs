@@ -26,7 +26,7 @@ use wallet_anchor::WalletAnchor;
 pub use timestamp::calendar::Known as KnownCommitment;
 
 /// How often anchors are looked after.
-const TICK: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_secs(30);
 /// The same where nobody has to be asked.
 const STAND_IN_TICK: Duration = Duration::from_secs(1);
 /// How long a server that anchors may take to answer.

@@ -9,19 +9,19 @@ use timestamp::proof::Anchor;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
-/// Each row is a head with its checkpoint, and an OpenTimestamps proof from its root. It is
-/// complete when there is nothing more to be had.
+/// Each row is a head with its checkpoint, and an OpenTimestamps proof from its root. `worth` says
+/// how much it proves; see [`Worth`].
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS anchors (
     tree_size        INTEGER PRIMARY KEY,
     root             BLOB NOT NULL CHECK (length(root) = 32),
     checkpoint       TEXT NOT NULL,
     timestamp        BLOB NOT NULL,
-    is_complete      INTEGER NOT NULL CHECK (is_complete IN (0, 1)),
+    worth            INTEGER NOT NULL CHECK (worth BETWEEN 0 AND 2),
     created_unix_ms  INTEGER NOT NULL,
     upgraded_unix_ms INTEGER
 ) STRICT;
-CREATE INDEX IF NOT EXISTS anchors_pending ON anchors (tree_size) WHERE is_complete = 0;
+CREATE INDEX IF NOT EXISTS anchors_pending ON anchors (tree_size) WHERE worth = 1;
 ";
 
 /// How many pending anchors are given out at a time, oldest first.
@@ -48,12 +48,12 @@ pub(super) struct StoredAnchor {
 }
 
 impl StoredAnchor {
-    /// The anchor for a leaf: the first complete one that includes it, or else the first of those
-    /// that are still pending.
+    /// The anchor for a leaf: the first in Bitcoin that includes it, or else the first that will
+    /// be, or else a stand-in.
     pub fn of_leaf(db: &Connection, index: u64) -> Result<Option<Self>> {
         let sql = format!(
             "SELECT {COLUMNS} FROM anchors WHERE tree_size > ?1
-             ORDER BY is_complete DESC, tree_size LIMIT 1"
+             ORDER BY worth DESC, tree_size LIMIT 1"
         );
         Self::query(db, &sql, index)
     }
@@ -76,14 +76,14 @@ impl StoredAnchor {
         let timestamp = self.anchor.timestamp();
         db.execute(
             "INSERT INTO anchors
-                 (tree_size, root, checkpoint, timestamp, is_complete, created_unix_ms)
+                 (tree_size, root, checkpoint, timestamp, worth, created_unix_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             (
                 self.head.size,
                 self.head.root.as_bytes(),
                 &self.head.checkpoint,
                 self.anchor.to_bytes()?,
-                is_complete(&self.head.root, timestamp)?,
+                Worth::of(&self.head.root, timestamp)? as i64,
                 now_ms(),
             ),
         )?;
@@ -96,12 +96,12 @@ impl StoredAnchor {
         timestamp.merge(more.clone());
         let anchor = Anchor::new(timestamp)?;
         db.execute(
-            "UPDATE anchors SET timestamp = ?2, is_complete = ?3, upgraded_unix_ms = ?4
+            "UPDATE anchors SET timestamp = ?2, worth = ?3, upgraded_unix_ms = ?4
              WHERE tree_size = ?1",
             (
                 self.head.size,
                 anchor.to_bytes()?,
-                is_complete(&self.head.root, anchor.timestamp())?,
+                Worth::of(&self.head.root, anchor.timestamp())? as i64,
                 now_ms(),
             ),
         )?;
@@ -153,7 +153,7 @@ impl Node {
     /// If the database fails.
     pub async fn pending_anchors(&self) -> Result<Vec<PendingAnchor>> {
         let sql = format!(
-            "SELECT {COLUMNS}, created_unix_ms FROM anchors WHERE is_complete = 0
+            "SELECT {COLUMNS}, created_unix_ms FROM anchors WHERE worth = 1
              ORDER BY tree_size LIMIT {PENDING_MAX}"
         );
         self.inner
@@ -196,14 +196,31 @@ impl Node {
     }
 }
 
-/// One block is enough; and where nobody has promised anything, nothing more comes.
-fn is_complete(root: &Hash, timestamp: &Timestamp) -> Result<bool> {
-    let attestations = timestamp
-        .attestations(root.as_bytes())
-        .map_err(timestamp::Error::from)?;
-    let any = |is: fn(&Attestation) -> bool| attestations.iter().any(|(_, a)| is(a));
-    let is_in_bitcoin = any(|a| matches!(a, Attestation::Bitcoin { .. }));
-    Ok(is_in_bitcoin || !any(|a| matches!(a, Attestation::Pending(_))))
+/// What an anchor proves, the more the higher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// Nothing, and nothing more comes: a stand-in.
+    Nothing = 0,
+    /// Calendars have promised.
+    Pending = 1,
+    /// It names a Bitcoin block, and one is enough.
+    Bitcoin = 2,
+}
+
+impl Worth {
+    fn of(root: &Hash, timestamp: &Timestamp) -> Result<Self> {
+        let attestations = timestamp
+            .attestations(root.as_bytes())
+            .map_err(timestamp::Error::from)?;
+        let any = |is: fn(&Attestation) -> bool| attestations.iter().any(|(_, a)| is(a));
+        Ok(if any(|a| matches!(a, Attestation::Bitcoin { .. })) {
+            Self::Bitcoin
+        } else if any(|a| matches!(a, Attestation::Pending(_))) {
+            Self::Pending
+        } else {
+            Self::Nothing
+        })
+    }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(Head, Vec<u8>)> {

@@ -53,13 +53,31 @@ enum Stored {
 }
 
 impl Stored {
-    /// One that somebody gave us comes before one of ours with the same id.
+    /// Ours come first: a seller may give its receipt whatever id it likes.
     fn by_id(db: &Connection, id: &str) -> Result<Option<Self>> {
-        let received = "SELECT proof FROM received_receipts WHERE id = ?1 OR payment = ?1";
-        if let Some(found) = Self::received(db, received, id)? {
-            return Ok(Some(found));
+        let issued = "SELECT idx, signed FROM receipts WHERE id = ?1";
+        if let Some(ours) = Self::issued(db, issued, id)? {
+            return Ok(Some(ours));
         }
-        Self::issued(db, "SELECT idx, signed FROM receipts WHERE id = ?1", id)
+        let received = "SELECT proof FROM received_receipts WHERE payment = ?1 OR id = ?1
+                        ORDER BY payment != ?1, rowid LIMIT 1";
+        let Some(Self::Received { proof }) = Self::received(db, received, id)? else {
+            return Ok(None);
+        };
+        // What we bought of ourselves is ours: only that gets an anchor later.
+        let bought = ReceiptProof::from_json(proof.as_bytes())?.signed_receipt;
+        match Self::issued(db, issued, &bought.receipt.id)? {
+            Some(Self::Issued {
+                index,
+                signed,
+                anchor,
+            }) if parse_signed(&signed)? == bought => Ok(Some(Self::Issued {
+                index,
+                signed,
+                anchor,
+            })),
+            _ => Ok(Some(Self::Received { proof })),
+        }
     }
 
     /// The oldest of ours that is about this answer, or else the oldest that we were given: what

@@ -27,11 +27,12 @@ CREATE TABLE IF NOT EXISTS receipts (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS receipts_by_answer ON receipts (answer_sha256);
 CREATE TABLE IF NOT EXISTS received_receipts (
-    id            TEXT PRIMARY KEY,
-    payment       TEXT NOT NULL,
+    payment       TEXT PRIMARY KEY,
+    id            TEXT NOT NULL,
     answer_sha256 BLOB NOT NULL CHECK (length(answer_sha256) = 32),
     proof         TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS received_receipts_by_id ON received_receipts (id);
 CREATE INDEX IF NOT EXISTS received_receipts_by_answer ON received_receipts (answer_sha256);
 ";
 
@@ -183,15 +184,16 @@ impl Leaf {
     }
 }
 
-/// Keeps a receipt that a seller gave us for a payment.
+/// Keeps a receipt that a seller gave us for a payment. Its id is the seller's choice, and may be
+/// that of another receipt.
 pub(crate) fn keep_received(db: &Connection, payment: &str, proof: &ReceiptProof) -> Result<()> {
     let receipt = &proof.signed_receipt.receipt;
     db.execute(
-        "INSERT INTO received_receipts (id, payment, answer_sha256, proof)
-         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO received_receipts (payment, id, answer_sha256, proof)
+         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (payment) DO NOTHING",
         (
-            &receipt.id,
             payment,
+            &receipt.id,
             receipt.answer_sha256.as_bytes(),
             proof.to_json()?,
         ),

@@ -244,6 +244,25 @@ async fn a_saved_answer_finds_its_receipt() {
 }
 
 #[tokio::test]
+async fn a_received_receipt_is_found_by_its_payment_and_never_hides_ours() {
+    let ((_a, ours), (_b, theirs)) = (house().await, house().await);
+    let own = log(&ours, "r0", "said by us").await;
+    let foreign = log(&theirs, "r0", "said by them").await;
+    for (payment, proof) in [("self", own.clone()), ("other", foreign.clone())] {
+        let keep = move |tx: &rusqlite::Transaction<'_>| super::keep_received(tx, payment, &proof);
+        ours.inner.db.write(keep).await.unwrap();
+    }
+    ours.keep_anchor(1, &block(7)).await.unwrap();
+    let signed = async |id| ours.receipt(id).await.unwrap().signed_receipt;
+    assert_eq!(signed("r0").await, own.signed_receipt);
+    assert_eq!(signed("self").await, own.signed_receipt);
+    assert!(ours.receipt("self").await.unwrap().anchor.is_some());
+    assert_eq!(signed("other").await, foreign.signed_receipt);
+    let by_answer = ours.receipt_for_answer(b"said by them\n").await.unwrap();
+    assert_eq!(by_answer, foreign);
+}
+
+#[tokio::test]
 async fn everything_is_there_after_a_restart() {
     let (dir, node) = house().await;
     log_up_to(&node, 5).await;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use timestamp::calendar::RemoteCalendar;
-use timestamp::ots::{Timestamp, Uri};
+use timestamp::ots::{Op, Timestamp, Uri};
 
 use super::StampError;
+use super::file::readable;
 
 /// The public calendars that are asked unless others are named: those of the reference client.
 pub const DEFAULT_CALENDARS: [&str; 4] = [
@@ -72,12 +73,14 @@ pub struct CalendarAnswer {
 }
 
 /// Hands a digest to all calendars, and returns when all have answered or time is up. At least
-/// `needed` must answer.
-pub(super) async fn submit(
+/// `needed` must give an answer that is of use after `steps_before` other operations: a proof has
+/// room for so many only.
+pub(crate) async fn submit(
     digest: &[u8],
     calendars: &[String],
     needed: usize,
     timeout: Duration,
+    steps_before: usize,
 ) -> Result<(Timestamp, Vec<CalendarAnswer>), StampError> {
     let mut asked = FuturesUnordered::new();
     for address in calendars {
@@ -96,31 +99,35 @@ pub(super) async fn submit(
     }
     let (mut all, mut answers) = (Timestamp::default(), Vec::new());
     while let Some((calendar, answer)) = asked.next().await {
-        let error = match answer {
-            Ok(timestamp) => {
-                all.merge(timestamp);
-                None
-            }
-            Err(error) => Some(error),
-        };
+        let more = answer.and_then(|timestamp| {
+            let mut more = all.clone();
+            more.merge(timestamp);
+            let whole = more.clone();
+            let whole = whole.after(std::iter::repeat_n(Op::SHA256, steps_before));
+            // What one calendar sends must not keep the others' from being used.
+            readable(&whole, digest.len())
+                .map_err(|error| format!("its answer makes no proof: {error}"))?;
+            Ok(more)
+        });
+        let error = more.map(|more| all = more).err();
         answers.push(CalendarAnswer { calendar, error });
     }
-    let got = answers
-        .iter()
-        .filter(|answer| answer.error.is_none())
-        .count();
-    if got < needed.max(1) {
-        let why = answers.iter().filter_map(|answer| {
-            let error = answer.error.as_ref()?;
-            Some(format!("{}: {error}", answer.calendar))
-        });
-        return Err(StampError::TooFewCalendars {
-            got,
-            needed: needed.max(1),
-            why: why.collect::<Vec<_>>().join("; "),
-        });
-    }
+    enough(&answers, needed.max(1))?;
     Ok((all, answers))
+}
+
+fn enough(answers: &[CalendarAnswer], needed: usize) -> Result<(), StampError> {
+    let failures = answers.iter().filter_map(|answer| {
+        let error = answer.error.as_ref()?;
+        Some(format!("{}: {error}", answer.calendar))
+    });
+    let failures: Vec<String> = failures.collect();
+    let got = answers.len() - failures.len();
+    if got >= needed {
+        return Ok(());
+    }
+    let why = failures.join("; ");
+    Err(StampError::TooFewCalendars { got, needed, why })
 }
 
 #[cfg(test)]

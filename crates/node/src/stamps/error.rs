@@ -63,8 +63,8 @@ pub enum StampError {
     #[error("no calendar had the proof within the time that was allowed")]
     WaitedTooLong,
     /// A git object can't be stamped or checked.
-    #[error("git: {0}")]
-    Git(String),
+    #[error(transparent)]
+    Git(#[from] super::git::GitError),
 }
 
 impl StampError {
@@ -83,7 +83,7 @@ impl StampError {
             Self::BadDigest(_) => "bad_digest",
             Self::UnknownChain(_) => "unknown_chain",
             Self::WaitedTooLong => "waited_too_long",
-            Self::Git(_) => "git_failed",
+            Self::Git(error) => error.code(),
         }
     }
 
@@ -106,7 +106,7 @@ impl StampError {
             Self::BadDigest(_) => "a SHA-256 has 64 hex digits",
             Self::UnknownChain(_) => "mainnet, signet, testnet4 and regtest are known",
             Self::WaitedTooLong => "`freehold upgrade` asks again whenever you like",
-            Self::Git(_) => "run it inside of the repository, with the name of a commit or a tag",
+            Self::Git(error) => error.hint(),
         }
     }
 

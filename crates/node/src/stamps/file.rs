@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use timestamp::ots::{DetachedProof, MAX_PROOF_BYTES};
+use timestamp::ots::{DetachedProof, MAX_PROOF_BYTES, Timestamp};
 
 use super::StampError;
 
@@ -44,9 +44,21 @@ pub fn replace_proof(path: &Path, proof: &DetachedProof) -> Result<(), StampErro
     sync_folder(path)
 }
 
+/// Writes a proof where none is yet: all of it, or nothing.
+///
+/// # Errors
+/// `ProofExists`, or if the disk is full or broken.
+pub fn write_proof(path: &Path, proof: &DetachedProof) -> Result<(), StampError> {
+    place(beside(path, &proof.to_bytes()?, true)?, path)?;
+    sync_folder(path)
+}
+
 /// Writes a proof that isn't there yet. It is on the disk only after [`sync_all`].
 pub(super) fn create_proof(path: &Path, bytes: &[u8]) -> Result<(), StampError> {
-    let new = beside(path, bytes, false)?;
+    place(beside(path, bytes, false)?, path)
+}
+
+fn place(new: tempfile::NamedTempFile, path: &Path) -> Result<(), StampError> {
     match new.persist_noclobber(path) {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -74,6 +86,15 @@ fn sync_file_system(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whether a timestamp of a message of this length, once written, will be read again: together,
+/// parts that are short enough may be too deep, or too much work.
+pub(super) fn readable(
+    timestamp: &Timestamp,
+    message_bytes: usize,
+) -> Result<(), timestamp::ots::Error> {
+    Timestamp::from_bytes(&timestamp.to_bytes()?, message_bytes).map(drop)
+}
+
 /// The name of a file's proof, or of its backup.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -94,7 +115,7 @@ fn beside(
     let describe = || StampError::file(path);
     let mut new = tempfile::Builder::new()
         .prefix(".ots-")
-        .permissions(readable())
+        .permissions(as_usual())
         .tempfile_in(folder)
         .map_err(describe())?;
     new.write_all(bytes).map_err(describe())?;
@@ -105,7 +126,7 @@ fn beside(
 }
 
 /// As other files are made: a proof is no secret. The umask takes off what the user wants off.
-fn readable() -> fs::Permissions {
+fn as_usual() -> fs::Permissions {
     use std::os::unix::fs::PermissionsExt as _;
     fs::Permissions::from_mode(0o666)
 }

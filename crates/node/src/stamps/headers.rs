@@ -10,6 +10,7 @@ use timestamp::headers::sources::{
 use timestamp::headers::{Attested, HeaderFile, HeaderStore, HeaderWriter, Params};
 
 use super::StampError;
+use crate::Config;
 
 /// How many peers are asked when none is named: one fills the chain, the others are compared.
 const SEEDED_PEERS: usize = 3;
@@ -71,6 +72,26 @@ impl Chain {
 }
 
 impl HeaderSources {
+    /// The headers of Bitcoin's main chain that this machine has.
+    pub(crate) fn offline(config: &Config) -> Self {
+        Self {
+            chain: "mainnet".to_owned(),
+            folder: Self::folder(config),
+            file: None,
+            bitcoin_nodes: Vec::new(),
+            bitcoin_auth: None,
+            esplora: Vec::new(),
+            peers: Vec::new(),
+            is_offline: true,
+        }
+    }
+
+    /// Where headers are kept. All networks of money share them.
+    #[must_use]
+    pub fn folder(config: &Config) -> PathBuf {
+        config.data_dir.join("headers")
+    }
+
     fn params(&self) -> Result<Arc<Params>, StampError> {
         Params::named(&self.chain)
             .map(Arc::new)

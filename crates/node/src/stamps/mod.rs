@@ -8,14 +8,16 @@
 mod calendars;
 mod error;
 mod file;
+pub mod git;
 mod headers;
 mod stamp;
 mod upgrade;
 mod verify;
 
+pub(crate) use calendars::submit;
 pub use calendars::{CalendarAnswer, DEFAULT_CALENDARS, Whitelist};
 pub use error::StampError;
-pub use file::{read_proof, replace_proof};
+pub use file::{read_proof, replace_proof, write_proof};
 pub use headers::{HeaderProgress, HeaderSources};
 pub use stamp::{StampOptions, Stamped, StampedFile, Subject, stamp, stamp_files};
 pub use upgrade::{Upgraded, upgrade_proof};

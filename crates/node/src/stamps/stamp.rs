@@ -77,16 +77,21 @@ impl Stamped {
     /// If the calendars' answers are too long for a proof.
     pub fn proof(&self, index: usize) -> Result<DetachedProof, StampError> {
         let Subject { digest, nonce } = self.subjects[index];
-        let ops = [Op::Append(Arg::from(&nonce)), Op::SHA256]
-            .into_iter()
-            .chain(self.tree.path(index));
-        let timestamp = self.promises.clone().after(ops);
+        let timestamp = self.promises.clone();
+        let timestamp = timestamp.after(path(&self.tree, index, &nonce));
         Ok(DetachedProof::new(
             Digester::Sha256,
             digest.to_vec(),
             timestamp,
         )?)
     }
+}
+
+/// From a subject's digest to the tree's root.
+fn path(tree: &Aggregate, index: usize, nonce: &[u8; NONCE_BYTES]) -> impl Iterator<Item = Op> {
+    [Op::Append(Arg::from(nonce)), Op::SHA256]
+        .into_iter()
+        .chain(tree.path(index))
 }
 
 /// Stamps digests, all with one request to each calendar.
@@ -101,6 +106,8 @@ pub async fn stamp(subjects: Vec<Subject>, options: &StampOptions) -> Result<Sta
         &options.calendars,
         options.needed,
         options.timeout,
+        // No path is longer than the first one's.
+        path(&tree, 0, &[0; NONCE_BYTES]).count(),
     )
     .await?;
     Ok(Stamped {

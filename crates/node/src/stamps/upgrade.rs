@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt};
 use timestamp::calendar::RemoteCalendar;
 use timestamp::ots::{Attestation, Timestamp, Uri};
 
+use super::file::readable;
 use super::{CalendarAnswer, StampError, Whitelist};
 
 /// How many questions are under way at a time.
@@ -63,10 +64,15 @@ pub async fn upgrade_proof(
     let mut is_changed = false;
     while let Some((uri, commitment, found)) = asked.next().await {
         let error = match found {
-            Ok(Some(found)) => {
-                is_changed |= timestamp.upgrade(message, &commitment, &found)?;
-                None
-            }
+            Ok(Some(found)) => match upgraded(timestamp, message, &commitment, &found) {
+                Ok(None) => None,
+                Ok(Some(more)) => {
+                    (*timestamp, is_changed) = (more, true);
+                    None
+                }
+                // What one calendar sends must not keep the others' from being used.
+                Err(error) => Some(format!("its answer makes no proof: {error}")),
+            },
             Ok(None) => None,
             Err(error) => Some(error),
         };
@@ -80,6 +86,21 @@ pub async fn upgrade_proof(
         is_complete,
         answers,
     })
+}
+
+/// The timestamp with what was found, if that is new, and if the whole can be read again.
+fn upgraded(
+    timestamp: &Timestamp,
+    message: &[u8],
+    commitment: &[u8],
+    found: &Timestamp,
+) -> Result<Option<Timestamp>, timestamp::ots::Error> {
+    let mut more = timestamp.clone();
+    if !more.upgrade(message, commitment, found)? {
+        return Ok(None);
+    }
+    readable(&more, message.len())?;
+    Ok(Some(more))
 }
 
 /// Whether a chain attests it: then no promise is needed any more.

@@ -97,3 +97,31 @@ async fn mistakes_have_bitcoin_cores_codes() {
         .unwrap();
     assert_eq!(reply.status(), 400);
 }
+
+#[tokio::test]
+async fn a_batch_is_answered_call_by_call() {
+    let sandbox = Sandbox::start().unwrap();
+    let batch = json!([
+        {"id": 1, "method": "getblockcount"},
+        {"id": 2, "method": "getblockhash", "params": [1_000]},
+        "no call",
+        {"id": 4, "method": "getblockhash", "params": [0]},
+    ]);
+    let request = reqwest::Client::new()
+        .post(sandbox.url())
+        .body(batch.to_string());
+    let reply = request.send().await.unwrap();
+    assert_eq!(reply.status(), 200);
+    let replies: Value = reply.json().await.unwrap();
+    let ids: Vec<&Value> = replies
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["id"])
+        .collect();
+    assert_eq!(ids, [&json!(1), &json!(2), &json!(null), &json!(4)]);
+    assert_eq!(replies[0]["result"], 101);
+    assert_eq!(replies[1]["error"]["code"], -8);
+    assert_eq!(replies[2]["error"]["code"], -32600);
+    assert!(replies[3]["result"].is_string());
+}

@@ -40,6 +40,19 @@ impl Timestamp {
         self
     }
 
+    /// What is known of the message to which these operations lead, if they are part of this.
+    pub fn follow(&self, ops: &[Op]) -> Option<Self> {
+        if let Some(rest) = self.ops.strip_prefix(ops) {
+            return Some(Self {
+                ops: rest.to_vec(),
+                ..self.clone()
+            });
+        }
+        let rest = ops.strip_prefix(self.ops.as_slice())?;
+        let begins_so = |branch: &&Self| branch.ops.first() == rest.first();
+        self.branches.iter().find(begins_so)?.follow(rest)
+    }
+
     /// Whether nobody attests anything. Such a timestamp can't be written.
     pub fn is_empty(&self) -> bool {
         self.attestations.is_empty() && self.branches.is_empty()

@@ -36,8 +36,10 @@ pub struct WhitelistFlags {
 }
 
 impl WhitelistFlags {
-    pub fn whitelist(&self) -> Whitelist {
-        Whitelist::new(&self.whitelist, !self.no_default_whitelist)
+    /// The named ones, and those of the configuration: the owner chose both.
+    pub fn whitelist(&self, config: &Config) -> Whitelist {
+        let named = [&self.whitelist[..], &config.timestamp.calendars].concat();
+        Whitelist::new(&named, !self.no_default_whitelist)
     }
 }
 
@@ -110,15 +112,26 @@ pub struct ChainFlags {
 impl ChainFlags {
     pub fn options(&self, config: &Config) -> VerifyOptions {
         let file = self.headers.clone().map(|file| (file, self.start_height));
+        let set = &config.timestamp;
+        // Whoever names a source means that one, and not the ones in the file.
+        let is_named =
+            !(self.bitcoin_node.is_empty() && self.esplora.is_empty() && self.peer.is_empty());
+        let choose = |named: &[String], set: &[String]| match is_named {
+            true => named.to_vec(),
+            false => set.to_vec(),
+        };
         VerifyOptions {
             headers: HeaderSources {
                 chain: self.chain.clone(),
-                folder: config.data_dir.join("headers"),
+                folder: HeaderSources::folder(config),
                 file,
-                bitcoin_nodes: self.bitcoin_node.clone(),
-                bitcoin_auth: self.bitcoin_cookie.clone(),
-                esplora: self.esplora.clone(),
-                peers: self.peer.clone(),
+                bitcoin_nodes: choose(&self.bitcoin_node, &set.bitcoin_nodes),
+                bitcoin_auth: self.bitcoin_cookie.clone().or(set.bitcoin_cookie.clone()),
+                esplora: choose(&self.esplora, &set.esplora),
+                peers: match is_named {
+                    true => self.peer.clone(),
+                    false => set.peers.clone(),
+                },
                 is_offline: self.offline,
             },
             now_unix_s: now_unix_s(),

@@ -1,6 +1,7 @@
 //! `freehold stamp|upgrade|verify|info|prune`: timestamps of files. Names and flags are those of
 //! the reference client `ots`. No node needs to run, except to find the proof of a saved answer.
 
+mod calendars;
 mod flags;
 mod info;
 mod prune;
@@ -10,8 +11,9 @@ mod verify;
 
 pub use info::{InfoArgs, run as info};
 pub use prune::{PruneArgs, run as prune};
-pub use stamp::{StampArgs, run as stamp};
+pub use stamp::{StampArgs, answered, note_failures, run as stamp};
 pub use upgrade::{UpgradeArgs, run as upgrade};
-pub use verify::{VerifyArgs, described, run as verify};
+pub use verify::{VerifyArgs, described, report, run as verify};
 
-pub use flags::{ChainFlags, header_progress};
+pub use calendars::{CalendarFlags, complete};
+pub use flags::{ChainFlags, UPGRADE_TIMEOUT, WhitelistFlags, header_progress};

@@ -12,7 +12,6 @@ use super::flags::{UPGRADE_TIMEOUT, WAIT_PAUSE, WhitelistFlags};
 use super::stamp::{answered, note_failures};
 use crate::cli::Context;
 use crate::failure::{Failure, Result};
-use crate::output::Output;
 
 /// Which proofs to complete.
 #[derive(Debug, Args)]
@@ -46,7 +45,7 @@ pub async fn run(context: &Context, args: UpgradeArgs) -> Result<()> {
     let output = context.output;
     let (mut reports, mut incomplete, mut failure) = (Vec::new(), 0, None);
     for path in &args.files {
-        match upgrade(output, path, &args).await {
+        match upgrade(context, path, &args).await {
             Ok((report, is_complete)) => {
                 incomplete += usize::from(!is_complete);
                 reports.push(report);
@@ -78,10 +77,11 @@ pub async fn run(context: &Context, args: UpgradeArgs) -> Result<()> {
     }
 }
 
-async fn upgrade(output: Output, path: &Path, args: &UpgradeArgs) -> Result<(Value, bool)> {
+async fn upgrade(context: &Context, path: &Path, args: &UpgradeArgs) -> Result<(Value, bool)> {
+    let output = context.output;
     let mut proof = read_proof(path).map_err(NodeError::from)?;
     let digest = proof.digest().to_vec();
-    let whitelist = args.whitelist.whitelist();
+    let whitelist = args.whitelist.whitelist(&context.config);
     loop {
         let upgraded = upgrade_proof(
             &digest,

@@ -63,7 +63,7 @@ pub async fn run(context: &Context, args: VerifyArgs) -> Result<()> {
     check_target(&proof, &args, &target)?;
     if !args.chain.offline {
         let digest = proof.digest().to_vec();
-        let whitelist = args.whitelist.whitelist();
+        let whitelist = args.whitelist.whitelist(&context.config);
         let asked = upgrade_proof(
             &digest,
             proof.timestamp_mut(),
