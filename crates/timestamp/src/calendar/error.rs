@@ -114,6 +114,7 @@ impl Error {
     }
 
     /// The same failure, for another who waits.
+    #[cfg(feature = "net")]
     pub(super) fn again(&self) -> Self {
         match self {
             Self::File {

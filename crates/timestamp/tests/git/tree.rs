@@ -76,7 +76,7 @@ fn a_files_proof_ends_where_the_objects_proof_does() {
         Attestation::Bitcoin { height: 9 },
     );
     let found = timestamp.attestations(commitment.message()).unwrap();
-    assert_eq!(found, [expected.clone()]);
+    assert_eq!(found, std::slice::from_ref(&expected));
     let b = file(&mut memory, &tree, "b").unwrap();
     let proof = commitment.file(&timestamp, &b).unwrap();
     assert_eq!(proof.digest(), sha256(&[b"2"]));
