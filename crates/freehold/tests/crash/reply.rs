@@ -96,7 +96,6 @@ impl Reply {
             _ => None,
         }
     }
-
 }
 
 fn receipt_id(proof: &Value) -> Option<String> {
