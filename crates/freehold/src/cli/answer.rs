@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use node::NodeError;
 use node::stamps::{Attestations, DetachedProof, StampError, verify_proof};
-use node::{Hash, NodeError};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -46,11 +46,10 @@ pub async fn verify(context: &Context, file: &Path, chain: &ChainFlags) -> Resul
     Ok(())
 }
 
-/// The proof of the receipt about these bytes. A shell, or an editor, may have added a newline.
+/// The proof of the receipt about these bytes, if there is one.
 async fn look_up(client: &Client, answer: &[u8]) -> Result<Option<Value>> {
-    let bare = answer.strip_suffix(b"\n");
-    for bytes in [Some(answer), bare].into_iter().flatten() {
-        let path = format!("/api/receipts/by-answer/{}", Hash::of(bytes));
+    for digest in node::answer_digests(answer) {
+        let path = format!("/api/receipts/by-answer/{digest}");
         match client.get(&path).await {
             Ok(proof) => return Ok(Some(proof)),
             Err(failure) if failure.code == "not_found" => {}

@@ -28,6 +28,7 @@ mod protocol;
 mod reference;
 #[path = "../crash/rng.rs"]
 mod rng;
+mod road;
 mod server;
 mod upstream;
 mod user;

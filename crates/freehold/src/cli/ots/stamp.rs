@@ -75,13 +75,13 @@ async fn stamp_all(output: Output, args: &StampArgs, options: &StampOptions) -> 
     }
     if args.calendars.wait {
         for file in &files {
-            wait_for(output, &file.proof, options).await?;
+            wait_for(output, &file.proof(), options).await?;
         }
     }
     if output.json {
         let files = files
             .iter()
-            .map(|f| json!({"file": f.file, "proof": f.proof}));
+            .map(|f| json!({"file": f.file, "proof": f.proof()}));
         return output.json(&json!({
             "files": files.collect::<Vec<Value>>(),
             "calendars": answered(&answers),
@@ -89,7 +89,7 @@ async fn stamp_all(output: Output, args: &StampArgs, options: &StampOptions) -> 
         }));
     }
     for file in &files {
-        output.line(&file.proof.display().to_string())?;
+        output.line(&file.proof().display().to_string())?;
     }
     let next = if args.calendars.wait {
         ""

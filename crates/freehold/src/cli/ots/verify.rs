@@ -130,6 +130,7 @@ pub fn report(output: Output, found: &Found) -> Result<()> {
         return Ok(());
     }
     let is_false = |finding: &Attestations| matches!(finding, Attestations::False { .. });
+    let is_promise = |finding: &Attestations| matches!(finding, Attestations::Pending { .. });
     Err(match found.trouble() {
         Some(why) if found.findings.iter().any(is_false) => Failure::user(
             "timestamp_false",
@@ -140,6 +141,11 @@ pub fn report(output: Output, found: &Found) -> Result<()> {
             "not_verified",
             why,
             "name a source of block headers: --bitcoin-node, --esplora, --peer or --headers",
+        ),
+        None if !found.findings.iter().any(is_promise) => Failure::user(
+            "not_verified",
+            "nothing in this proof can be checked: no block attests it, and no calendar promised one",
+            "stamp it at a calendar that anchors in Bitcoin",
         ),
         None => Failure::user(
             "not_verified",
