@@ -14,12 +14,13 @@ FREEHOLD := $(or $(CARGO_TARGET_DIR),target)/release/freehold
 FUZZ_SECONDS ?= 30
 # Kills in the short form of the crash test; `make crash` has the long one.
 CRASHES ?= 10
+CALENDAR_KILLS ?= 8
 # Where `model pull` puts the default model; tests that need it skip, and say so, when it isn't there.
 TEST_MODEL := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/freehold/models/smollm2-135m-instruct/model.gguf
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: install ## install what is missing, build, fetch the default model, start the node
@@ -36,17 +37,28 @@ test: setup ## run all tests, those with the real model and with other people's 
 	@scripts/compat-setup --install || true
 	cargo test $(CARGO_FLAGS) --workspace --no-run
 	@$(FREEHOLD) model pull || echo "The default model can't be had: the tests that need it will be SKIPPED." >&2
-	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_CALENDAR_KILLS=$(CALENDAR_KILLS) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
 
 .PHONY: crash
-crash: build ## kill two nodes 200 times in the middle of payments; nothing may be lost
+crash: build ## kill two nodes 200 times in the middle of payments, a calendar 50 times; nothing may be lost
 	$(FREEHOLD) model pull
 	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) -p freehold --test crash -- --nocapture
+	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) -p freehold --test calendar kills:: -- --nocapture
 
 .PHONY: bench
-bench: build ## measure paid and unpaid latency, and tokens a second
+bench: bench-build ## measure paid and unpaid latency, tokens a second, and timestamps
 	$(FREEHOLD) model pull
 	cargo run $(CARGO_FLAGS) -p freehold --example bench
+
+.PHONY: bench-timestamps
+bench-timestamps: bench-build ## measure timestamps only, side by side with the Python reference
+	cargo run $(CARGO_FLAGS) -p freehold --example bench -- --timestamps
+
+# The benchmark runs what the room of timestamps measures of itself, and the Python reference if it can be had.
+.PHONY: bench-build
+bench-build: build
+	cargo build $(CARGO_FLAGS) -p timestamp --example timestamp-speed
+	@scripts/compat-setup --install || true
 
 .PHONY: build
 build: setup ## build the program

@@ -245,7 +245,7 @@ impl Drop for House {
 }
 
 /// The program that was built into the directory above the examples'.
-fn program() -> Result<PathBuf, String> {
+pub fn program() -> Result<PathBuf, String> {
     let here = env::current_exe().map_err(|error| error.to_string())?;
     let program = here.ancestors().nth(2).map(|dir| dir.join("freehold"));
     program.filter(|path| path.is_file()).ok_or_else(|| {
@@ -253,8 +253,12 @@ fn program() -> Result<PathBuf, String> {
     })
 }
 
-fn command(program: &Path, dir: &Path) -> Command {
-    let mut command = Command::new(program);
+pub fn command(program: &Path, dir: &Path) -> Command {
+    settled(Command::new(program), dir)
+}
+
+/// A command that knows of no other settings than its directory.
+pub fn settled(mut command: Command, dir: &Path) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("FREEHOLD_") {
             command.env_remove(name);

@@ -4,7 +4,7 @@
 //! of its own, and measures over HTTP what a client sees. Requests that are compared take turns,
 //! so that a busy machine slows them alike, and every prompt is new, so that none profits from
 //! another's. Options: `--json` (data on standard output), `--rounds N`, `--rivals` (also runs
-//! the Nutshell mint, from PyPI).
+//! the Nutshell mint, from PyPI), `--timestamps` (nothing but those, which take no model).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +23,7 @@ mod outsider;
 mod rivals;
 mod speed;
 mod swaps;
+mod timestamps;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -34,6 +35,7 @@ use serde_json::{Value, json};
 struct Options {
     json: bool,
     rivals: bool,
+    timestamps: bool,
     rounds: usize,
 }
 
@@ -41,6 +43,7 @@ fn options() -> Result<Options, String> {
     let mut options = Options {
         json: false,
         rivals: false,
+        timestamps: false,
         rounds: 10,
     };
     let mut args = std::env::args().skip(1);
@@ -48,6 +51,7 @@ fn options() -> Result<Options, String> {
         match arg.as_str() {
             "--json" => options.json = true,
             "--rivals" => options.rivals = true,
+            "--timestamps" => options.timestamps = true,
             "--rounds" => {
                 let count = args.next().and_then(|count| count.parse().ok());
                 options.rounds = count.filter(|&n| n > 0).ok_or("--rounds needs a number")?;
@@ -56,7 +60,7 @@ fn options() -> Result<Options, String> {
             "--bench" => {}
             other => {
                 return Err(format!(
-                    "{other}? There are --json, --rivals and --rounds N"
+                    "{other}? There are --json, --rivals, --timestamps and --rounds N"
                 ));
             }
         }
@@ -64,11 +68,14 @@ fn options() -> Result<Options, String> {
     Ok(options)
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match options() {
-        Ok(options) => run(&options).await,
-        Err(error) => Err(error),
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.split_first() {
+        // This program once more, as the clients of a calendar.
+        Some((first, rest)) if first == "--crowd" => {
+            timestamps::crowd::run(rest).map(|seen| println!("{seen}"))
+        }
+        _ => options().and_then(|options| measure(&options)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,7 +86,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(options: &Options) -> Result<(), String> {
+#[tokio::main]
+async fn measure(options: &Options) -> Result<(), String> {
     let start = Instant::now();
     let mut report = Report::new(options.json);
     report.section("machine", machine(), |m| {
@@ -91,6 +99,20 @@ async fn run(options: &Options) -> Result<(), String> {
             text("load")
         )
     });
+    if !options.timestamps {
+        paying(options, &mut report).await?;
+    }
+    let measured = timestamps::measure().await?;
+    report.section("timestamps", measured, timestamps::table);
+
+    let seconds = start.elapsed().as_secs();
+    report.section("seconds", json!(seconds), |s| format!("\n({s} s in all)\n"));
+    report.end();
+    Ok(())
+}
+
+/// What paying costs, and how fast the model is.
+async fn paying(options: &Options, report: &mut Report) -> Result<(), String> {
     let house = House::start().await?;
 
     let measured = latency::measure(&house, options.rounds).await;
@@ -105,10 +127,6 @@ async fn run(options: &Options) -> Result<(), String> {
         measured["nutshell"] = rivals::nutshell(house.scratch()).await?;
     }
     report.section("mint_swaps", measured, swaps::table);
-
-    let seconds = start.elapsed().as_secs();
-    report.section("seconds", json!(seconds), |s| format!("\n({s} s in all)\n"));
-    report.end();
     Ok(())
 }
 

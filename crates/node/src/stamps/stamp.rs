@@ -118,13 +118,19 @@ pub async fn stamp(subjects: Vec<Subject>, options: &StampOptions) -> Result<Sta
     })
 }
 
-/// A file's proof.
+/// A file that has a proof now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StampedFile {
     /// The file.
     pub file: PathBuf,
-    /// Its proof, `FILE.ots`.
-    pub proof: PathBuf,
+}
+
+impl StampedFile {
+    /// Its proof, `FILE.ots`. There may be very many, so it isn't kept.
+    #[must_use]
+    pub fn proof(&self) -> PathBuf {
+        with_suffix(&self.file, "ots")
+    }
 }
 
 /// Stamps files. Folders stand for the files in them; proofs, and files that have one, are left
@@ -153,14 +159,26 @@ pub async fn stamp_files(
     let stamped = stamp(subjects, options).await?;
     let mut written = Vec::with_capacity(files.len());
     for (index, file) in files.into_iter().enumerate() {
-        let proof = with_suffix(&file, "ots");
-        create_proof(&proof, &stamped.proof(index)?.to_bytes()?)?;
-        written.push(StampedFile { file, proof });
+        let file = StampedFile { file };
+        create_proof(&file.proof(), &stamped.proof(index)?.to_bytes()?)?;
+        written.push(file);
     }
-    if let Some(last) = written.last() {
-        sync_all(&last.proof)?;
-    }
+    sync(&written)?;
     Ok((written, stamped.answers))
+}
+
+/// Makes the proofs durable, wherever they are.
+fn sync(files: &[StampedFile]) -> Result<(), StampError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut synced = Vec::new();
+    for proof in files.iter().map(StampedFile::proof) {
+        let metadata = fs::metadata(&proof).map_err(StampError::file(&proof))?;
+        if !synced.contains(&metadata.dev()) {
+            sync_all(&proof)?;
+            synced.push(metadata.dev());
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn digest_of(path: &Path) -> Result<[u8; 32], StampError> {

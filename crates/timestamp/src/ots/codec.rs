@@ -65,8 +65,13 @@ impl<'a> Reader<'a> {
         self.position
     }
 
+    /// How many bytes are left.
+    pub fn remaining(&self) -> usize {
+        self.bytes.len() - self.position
+    }
+
     pub fn finish(&self) -> Result<()> {
-        match self.bytes.len() - self.position {
+        match self.remaining() {
             0 => Ok(()),
             excess => Err(Error::TrailingBytes { excess }),
         }

@@ -42,6 +42,10 @@ pub struct Arg(SmallVec<[u8; 32]>);
 impl Arg {
     /// Takes 1 to [`MAX_MESSAGE_BYTES`] bytes.
     pub fn new(bytes: &[u8]) -> Result<Self> {
+        // Nearly all are digests.
+        if let Ok(digest) = <&[u8; 32]>::try_from(bytes) {
+            return Ok(Self::from(digest));
+        }
         match bytes.len() {
             1..=MAX_MESSAGE_BYTES => Ok(Self(SmallVec::from_slice(bytes))),
             length => Err(Error::ArgumentLength { length }),
@@ -110,8 +114,8 @@ impl Op {
             Self::Prepend(arg) => {
                 let length = message.len();
                 message.extend_from_slice(&arg.0);
-                message.rotate_right(arg.0.len());
-                debug_assert_eq!(message.len(), length + arg.0.len());
+                message.copy_within(..length, arg.0.len());
+                message[..arg.0.len()].copy_from_slice(&arg.0);
             }
             Self::Reverse => message.reverse(),
             Self::Hexlify => *message = hex::encode(&*message).into_bytes(),

@@ -72,8 +72,8 @@ impl Parser<'_, '_> {
                 return Err(Error::TooMuchWork);
             }
             if ops.capacity() == 0 {
-                // Most proofs climb a few trees.
-                ops.reserve(48);
+                // Most proofs climb a few trees, by a digest and a hash a level.
+                ops.reserve((self.reader.remaining() / 16).clamp(4, 160));
             }
             ops.push(op);
             tag = self.reader.byte()?;

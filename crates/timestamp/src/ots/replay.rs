@@ -1,6 +1,6 @@
 //! Computing a proof: from the first message to what is attested of the last ones.
 
-use super::{Attestation, Op, Result, Timestamp};
+use super::{Attestation, Digester, Op, Result, Timestamp};
 
 impl Timestamp {
     /// Calls `visit` with each attestation and the message that it is about, in the order in
@@ -76,6 +76,31 @@ impl Timestamp {
     }
 }
 
-fn apply(ops: &[Op], message: &mut Vec<u8>) -> Result<()> {
-    ops.iter().try_for_each(|op| op.apply(message))
+fn apply(mut ops: &[Op], message: &mut Vec<u8>) -> Result<()> {
+    while let [op, rest @ ..] = ops {
+        ops = match climb(ops, message) {
+            Some(rest) => rest,
+            None => {
+                op.apply(message)?;
+                rest
+            }
+        };
+    }
+    Ok(())
+}
+
+/// A level of a tree at once, which nearly all of a proof is: the message's sibling, and the hash
+/// of both. Returns what follows.
+fn climb<'a>(ops: &'a [Op], message: &mut [u8]) -> Option<&'a [Op]> {
+    let [op, Op::Digest(Digester::Sha256), rest @ ..] = ops else {
+        return None;
+    };
+    let own = <[u8; 32]>::try_from(&*message).ok()?;
+    let sibling = <[u8; 32]>::try_from(op.arg()?).ok()?;
+    let pair = match op {
+        Op::Append(_) => [own, sibling],
+        _ => [sibling, own],
+    };
+    hashtree_rs::hash(message, pair.as_flattened(), 1);
+    Some(rest)
 }
