@@ -5,18 +5,17 @@
 //! what was written, so after some kills the test itself tears the files as a power cut would:
 //! only behind their ends, because all before was synced.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
 use crate::common::{loudly, waiting};
 use crate::promise::{Promise, RECORD_BYTES, check_all, check_journal, known};
-use crate::rng::Rng;
+use crate::rng::{Rng, any_seed, number};
 use crate::server::{Calendar, http};
 
 const KILLS: u64 = 8;
@@ -168,17 +167,4 @@ impl Crowd {
         let promises = self.promises.lock().unwrap().clone();
         (promises, self.unanswered.load(Ordering::Relaxed))
     }
-}
-
-fn number(name: &str) -> Option<u64> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
-    )
-}
-
-fn any_seed() -> u64 {
-    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    since.as_secs() ^ u64::from(since.subsec_nanos())
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Response};
 use serde_json::{Deserializer, Value};
 
-use crate::common::{Home, PROGRAM, loudly, signal, waiting};
+use crate::common::{Home, PROGRAM, ended_by_term, loudly, waiting};
 
 const DOWN_WITHIN: Duration = Duration::from_secs(15);
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -90,15 +90,7 @@ impl Calendar {
     /// Ends it with SIGTERM; it must go in time, and without an error.
     pub fn stop(&self) {
         let mut child = self.child();
-        signal("TERM", child.id());
-        let deadline = Instant::now() + DOWN_WITHIN;
-        let status = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break status,
-                None => assert!(Instant::now() < deadline, "the calendar doesn't stop"),
-            }
-            waiting(|| thread::sleep(Duration::from_millis(10)));
-        };
+        let status = ended_by_term(&mut child, DOWN_WITHIN);
         assert!(status.success(), "{status}\n{}", self.log());
     }
 

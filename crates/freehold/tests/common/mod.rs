@@ -26,7 +26,7 @@ mod outsider;
 pub use checks::Checks;
 pub use home::{Home, PROGRAM, told, waiting};
 pub use http::{Pay, Reply, ask, ask_stream};
-pub use node::{Node, eventually, signal};
+pub use node::{Node, ended_by_term, eventually, signal};
 pub use outside::{programs, without_proxy};
 pub use outsider::{Outsider, token_sat};
 

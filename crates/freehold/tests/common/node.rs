@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::future::Future;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -104,15 +104,7 @@ impl Node {
     /// Ends the node with SIGTERM; it must go in time, and without an error.
     pub fn stop(&self) {
         let mut child = self.child.lock().unwrap();
-        signal("TERM", child.id());
-        let deadline = Instant::now() + DOWN_WITHIN;
-        let status = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break status,
-                None => assert!(Instant::now() < deadline, "the node doesn't stop"),
-            }
-            waiting(|| thread::sleep(Duration::from_millis(20)));
-        };
+        let status = ended_by_term(&mut child, DOWN_WITHIN);
         assert!(status.success(), "the node stopped with {status}");
     }
 
@@ -193,5 +185,18 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
     while !condition().await {
         assert!(Instant::now() < deadline, "never: {what}");
         tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// Ends a program of ours with SIGTERM, in time; how it ended.
+pub fn ended_by_term(child: &mut Child, within: Duration) -> ExitStatus {
+    signal("TERM", child.id());
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "it doesn't stop");
+        waiting(|| thread::sleep(Duration::from_millis(10)));
     }
 }

@@ -31,10 +31,9 @@ mod tally;
 mod verify;
 mod world;
 
-use std::env;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use rng::Rng;
+use rng::{Rng, any_seed, number};
 use round::Round;
 use tally::Tally;
 use world::World;
@@ -104,17 +103,4 @@ fn check_by_command(world: &World, tally: &mut Tally) {
     check("payer down", &world.payer);
     world.seller.kill9();
     check("seller down", &world.seller);
-}
-
-fn number(name: &str) -> Option<u64> {
-    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
-    )
-}
-
-fn any_seed() -> u64 {
-    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    since.as_secs() ^ u64::from(since.subsec_nanos())
 }

@@ -1,6 +1,7 @@
 //! Chance that can be repeated: everything random in the test comes from one seed.
 
-use std::time::Duration;
+use std::env;
+use std::time::{Duration, SystemTime};
 
 /// SplitMix64: small, and good enough to pick moments.
 pub struct Rng(u64);
@@ -37,4 +38,19 @@ impl Rng {
     pub fn pause(&mut self, max_ms: u64) -> Duration {
         Duration::from_micros(self.within(0, max_ms * 1_000))
     }
+}
+
+/// A number that the environment sets.
+pub fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+    )
+}
+
+/// A seed for a run that repeats none.
+pub fn any_seed() -> u64 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    since.as_secs() ^ u64::from(since.subsec_nanos())
 }

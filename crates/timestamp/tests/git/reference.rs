@@ -2,7 +2,6 @@
 //! have the same roots and files the same ways to them, signatures are found in commits alike,
 //! and text that either writes or damages is read alike.
 
-use std::env;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -20,15 +19,7 @@ const DAMAGED_PER_PROOF: usize = 40;
 
 /// The Python that has the reference, or `None` (loudly).
 fn python() -> Option<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-    };
-    let dir = set("FREEHOLD_COMPAT_DIR").or_else(|| {
-        let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-        Some(cache.join("freehold/compat"))
-    })?;
+    let dir = sample::programs()?;
     let python = dir.join("venv/bin/python");
     let can = Command::new(&python)
         .args(["-c", "import git, otsclient.git, opentimestamps.core.git"])

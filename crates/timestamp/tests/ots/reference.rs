@@ -2,7 +2,6 @@
 //! proof, and thousands of damaged ones, must be accepted or refused by both, and be written and
 //! printed alike.
 
-use std::env;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,15 +14,7 @@ const DAMAGED_PER_PROOF: usize = 150;
 
 /// The Python that has the reference, or `None` (loudly).
 fn python() -> Option<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-    };
-    let dir = set("FREEHOLD_COMPAT_DIR").or_else(|| {
-        let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-        Some(cache.join("freehold/compat"))
-    })?;
+    let dir = sample::programs()?;
     let has_reference = dir.join("venv/bin/ots").exists();
     if !has_reference {
         loudly("skipped: the reference client isn't installed; `scripts/compat-setup` does that");

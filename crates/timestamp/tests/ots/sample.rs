@@ -22,6 +22,19 @@ pub fn vectors() -> Option<PathBuf> {
     Some(dir)
 }
 
+/// The folder that `scripts/compat-setup` fills with other people's programs.
+pub fn programs() -> Option<PathBuf> {
+    let set = |name: &str| {
+        env::var_os(name)
+            .filter(|dir| !dir.is_empty())
+            .map(PathBuf::from)
+    };
+    set("FREEHOLD_COMPAT_DIR").or_else(|| {
+        let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+        Some(cache.join("freehold/compat"))
+    })
+}
+
 pub fn append(bytes: &[u8]) -> Op {
     Op::Append(Arg::new(bytes).unwrap())
 }
