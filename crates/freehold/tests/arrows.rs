@@ -111,9 +111,11 @@ fn objection(place: Place, dependency: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether it only plays the world outside: tests of the whole program are written at the doors, and need one.
+/// Whether it only plays the world outside, for tests: of the whole program, or of a room that speaks to a chain.
 fn is_stage_set(place: Place, dependency: &str, is_for_tests: bool) -> bool {
-    is_for_tests && place == Place::Doors && place_of(dependency) == Some(Place::Server)
+    is_for_tests
+        && matches!(place, Place::Doors | Place::Room)
+        && place_of(dependency) == Some(Place::Server)
 }
 
 /// One line for each arrow that points the wrong way, and for each crate that the table lacks.
