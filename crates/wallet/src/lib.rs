@@ -1,6 +1,6 @@
 //! Money that an agent cannot overspend.
 //!
-//! Four parts, each usable without the others:
+//! Five parts, each usable without the others:
 //!
 //! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
 //!   transfer between two accounts; what is reserved counts as spent.
@@ -8,6 +8,8 @@
 //!   and enforced in the same SQLite transaction as the reservation.
 //! - [`ecash`]: Cashu rails on `cdk`: an embedded mint for play money, and wallets
 //!   whose every operation can be settled after a crash.
+//! - [`lightning`]: the Lightning rail on `ldk-node`: each payment is recorded before it is sent, and
+//!   sent once.
 //! - [`onchain`]: a wallet with one address, which writes 32 bytes into the chain.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
@@ -18,6 +20,7 @@ pub mod db;
 pub mod ecash;
 mod error;
 pub mod ledger;
+pub mod lightning;
 pub mod onchain;
 pub mod purse;
 
