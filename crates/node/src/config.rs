@@ -1,5 +1,7 @@
 //! Configuration: a TOML file in the XDG directories, overridden by flags.
 
+mod chain;
+
 use std::env;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,6 +11,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{NodeError, Result};
+
+pub use chain::ChainConfig;
 
 /// Where the node listens unless told otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8402);
@@ -25,6 +29,16 @@ pub enum Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("play")
+    }
+}
+
+impl Network {
+    /// The chain that on-chain bitcoin, Lightning and vaults of this network are on.
+    #[must_use]
+    pub const fn chain(self) -> bitcoin::Network {
+        match self {
+            Self::Play => bitcoin::Network::Regtest,
+        }
     }
 }
 
@@ -126,6 +140,8 @@ pub struct Config {
     pub engine: EngineSettings,
     /// Where timestamps are made and checked.
     pub timestamp: TimestampConfig,
+    /// Where the node sees the chain that its bitcoin is on.
+    pub chain: ChainConfig,
 }
 
 /// What flags and environment variables say; it wins over the file.
@@ -153,6 +169,8 @@ pub struct Overrides {
     pub threads: Option<u32>,
     /// See [`EngineSettings`].
     pub parallel: Option<u32>,
+    /// See [`ChainConfig`]. If it names a source, those of the file don't count.
+    pub chain: ChainConfig,
 }
 
 /// The file. Unknown keys are refused: a misspelt limit must not be ignored.
@@ -168,6 +186,7 @@ struct File {
     price: PriceConfig,
     engine: EngineSettings,
     timestamp: TimestampConfig,
+    chain: ChainConfig,
 }
 
 impl Config {
@@ -208,6 +227,7 @@ impl Config {
             price,
             engine,
             timestamp: file.timestamp,
+            chain: file.chain.overridden_by(&given.chain),
         })
     }
 

@@ -1,5 +1,7 @@
 //! All keys of a node come from one seed.
 
+use bip39::Mnemonic;
+use bitcoin::bip32::Xpriv;
 use sha2::{Digest, Sha512};
 use timestamp::SigningKey;
 use timestamp::note::NodeSigner;
@@ -15,7 +17,7 @@ impl Seed {
     pub fn from_hex(text: &str) -> Result<Self> {
         match hex::decode(text) {
             Ok(bytes) if bytes.len() == 32 => Ok(Self(Zeroizing::new(bytes))),
-            _ => Err(NodeError::Config("the seed file is damaged".into())),
+            _ => Err(damaged()),
         }
     }
 
@@ -27,6 +29,17 @@ impl Seed {
         hash.update(b"\0");
         hash.update(&*self.0);
         hash.finalize().into()
+    }
+
+    /// The seed as 24 words (BIP-39), from which any wallet restores the on-chain money.
+    pub fn mnemonic(&self) -> Result<Mnemonic> {
+        Mnemonic::from_entropy(&self.0).map_err(|_| damaged())
+    }
+
+    /// The root of the on-chain keys: BIP-39 without a passphrase, then BIP-32.
+    pub fn master_xpriv(&self, chain: bitcoin::Network) -> Result<Xpriv> {
+        let seed = Zeroizing::new(self.mnemonic()?.to_seed_normalized(""));
+        Xpriv::new_master(chain, &*seed).map_err(|_| damaged())
     }
 
     /// The keys that sign receipts and checkpoints, named after the first of them.
@@ -46,6 +59,10 @@ impl Seed {
     }
 }
 
+fn damaged() -> NodeError {
+    NodeError::Config("the seed file is damaged".into())
+}
+
 /// 32 fresh random bytes as hex.
 pub(crate) fn random_hex() -> String {
     hex::encode(rand::random::<[u8; 32]>())
@@ -53,6 +70,8 @@ pub(crate) fn random_hex() -> String {
 
 #[cfg(test)]
 mod tests {
+    use bitcoin::bip32::Xpriv;
+
     use super::Seed;
 
     #[test]
@@ -65,5 +84,18 @@ mod tests {
         assert_eq!(identity(&a), identity(&a));
         assert_ne!(identity(&a).ed25519(), identity(&b).ed25519());
         assert_ne!(identity(&a).ml_dsa_44(), identity(&b).ml_dsa_44());
+    }
+
+    #[test]
+    fn the_words_and_the_root_key_are_those_of_bip_39() {
+        // 24 words of BIP-39's own vectors, and what PBKDF2 makes of them without a passphrase.
+        let seed = Seed::from_hex(&"00".repeat(32)).unwrap();
+        let words = seed.mnemonic().unwrap().to_string();
+        assert_eq!(words, format!("{}art", "abandon ".repeat(23)));
+        let stretched = "408b285c123836004f4b8842c89324c1f01382450c0d439af345ba7fc49acf70\
+                         5489c6fc77dbd4e3dc1dd8cc6bc9f043db8ada1e243c4a0eafb290d399480840";
+        let stretched = hex::decode(stretched).unwrap();
+        let root = Xpriv::new_master(bitcoin::Network::Regtest, &stretched).unwrap();
+        assert_eq!(seed.master_xpriv(bitcoin::Network::Regtest).unwrap(), root);
     }
 }

@@ -25,7 +25,7 @@ pub mod stamps;
 mod status;
 mod tasks;
 
-pub use config::{Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
+pub use config::{ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};

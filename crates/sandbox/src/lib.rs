@@ -3,7 +3,7 @@
 //! [`Sandbox::start`] gives, in well under a second and without any other program, a chain whose blocks and scripts
 //! are validated by Bitcoin Core's own engine, a miner with money, a mempool with Bitcoin Core's rules, and an
 //! Esplora server on the loopback address that wallets and Lightning nodes can be pointed at. Everything is gone
-//! when the [`Sandbox`] is dropped.
+//! when the [`Sandbox`] is dropped, unless it was [opened](Sandbox::open) in a folder: then its blocks stay.
 //!
 //! ```no_run
 //! # fn example(address: bitcoin::Address) -> Result<(), sandbox::Error> {
@@ -21,11 +21,12 @@
 //! standard forms of scripts, and limits on chains of unconfirmed transactions.
 //!
 //! Reading order: [`Sandbox`], then `world.rs` (everything composed), `chain.rs` (the engine), `index.rs`,
-//! `mempool/`, `miner.rs` and `wallet.rs` (pure), `server.rs`, `esplora/` and `rpc.rs` (what is served).
+//! `mempool/`, `miner.rs` and `wallet.rs` (pure), `history.rs` (the file of blocks), `server.rs`, `esplora/` and `rpc.rs` (what is served).
 
 mod chain;
 mod error;
 mod esplora;
+mod history;
 mod index;
 mod mempool;
 mod miner;

@@ -1,11 +1,17 @@
 //! The sandbox as its users see it.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
 use bitcoin::block::Header;
 use bitcoin::{Block, BlockHash, ScriptBuf, Transaction, Txid};
 
 use crate::server::{Server, Shared};
 use crate::world::World;
 use crate::{Error, Reject};
+
+/// The loopback address, and whichever port is free.
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The last block of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +33,24 @@ pub struct Sandbox {
 impl Sandbox {
     /// Starts a chain of 101 blocks, so that the miner has 100 bitcoin to spend, and the server.
     pub fn start() -> Result<Self, Error> {
-        let shared = Shared::new(World::new()?);
-        let server = Server::start(shared.clone())?;
+        Self::serve(World::open(None)?, ANY_PORT)
+    }
+
+    /// As [`start`](Self::start), but the chain goes on from the blocks that a sandbox left in this folder, if any
+    /// did, and leaves its own there. What waited for a block isn't kept: wallets send it again. One process at a
+    /// time may have the folder. Port 0 takes any free one.
+    pub fn open(folder: &Path, listen: SocketAddr) -> Result<Self, Error> {
+        std::fs::create_dir_all(folder).map_err(|why| Error::system("make the folder", why))?;
+        Self::serve(World::open(Some(&folder.join("blocks.dat")))?, listen)
+    }
+
+    fn serve(world: World, listen: SocketAddr) -> Result<Self, Error> {
+        let shared = Shared::new(world);
+        let server = Server::start(shared.clone(), listen)?;
         Ok(Self { shared, server })
     }
 
-    /// Ends the server and removes the chain, as dropping does.
+    /// Ends the server and the chain, as dropping does.
     pub fn stop(self) {}
 
     /// Where the Esplora API is: `http://127.0.0.1:PORT`, without a slash at the end. `POST /` there speaks a little

@@ -55,9 +55,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(shared: Shared) -> Result<Self, Error> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .map_err(|why| Error::system("listen on 127.0.0.1", why))?;
+    pub(crate) fn start(shared: Shared, listen: SocketAddr) -> Result<Self, Error> {
+        let listener =
+            TcpListener::bind(listen).map_err(|why| Error::system("listen", why))?;
         let address = listener
             .local_addr()
             .and_then(|address| listener.set_nonblocking(true).map(|()| address))

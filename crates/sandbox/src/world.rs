@@ -1,12 +1,14 @@
 //! Engine, index, mempool, miner and wallet as one: every change of the chain goes through here.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bitcoin::constants::{COINBASE_MATURITY, genesis_block};
 use bitcoin::{Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 
 use crate::chain::{self, Chain};
+use crate::history::History;
 use crate::index::{Coin, Index, Spend, script_hash};
 use crate::mempool::{Mempool, View};
 use crate::miner::{self, Template};
@@ -28,24 +30,39 @@ pub(crate) struct World {
     pub(crate) index: Index,
     pub(crate) mempool: Mempool,
     wallet: Wallet,
+    history: Option<History>,
     extra_nonce: u64,
     fee_estimate_sat_per_vb: f64,
 }
 
 impl World {
-    /// A chain whose miner has money to spend.
-    pub(crate) fn new() -> Result<Self, Error> {
+    /// A chain whose miner has money to spend. With a file, it is the chain of the blocks in there, and grows there.
+    pub(crate) fn open(file: Option<&Path>) -> Result<Self, Error> {
+        let (history, blocks) = match file {
+            Some(path) => {
+                let (history, blocks) = History::open(path)?;
+                (Some(history), blocks)
+            }
+            None => (None, Vec::new()),
+        };
         let mut world = Self {
             chain: Chain::open()?,
             index: Index::new(genesis_block(Network::Regtest)),
             mempool: Mempool::default(),
             wallet: Wallet::new()?,
-            extra_nonce: 0,
+            history: None,
+            extra_nonce: blocks.len() as u64,
             fee_estimate_sat_per_vb: FEE_ESTIMATE_SAT_PER_VB,
         };
+        for block in blocks {
+            let parent = block.header.prev_blockhash;
+            let height = world.height_on(parent)?;
+            world.take_block(block, height)?;
+        }
+        world.history = history;
         let script = world.wallet.script().clone();
         let now_s = now_s();
-        for left in (0..FIRST_BLOCKS).rev() {
+        for left in (0..FIRST_BLOCKS.saturating_sub(world.index.tip_height())).rev() {
             let time_s = now_s.saturating_sub(left * FIRST_INTERVAL_S);
             let tip = world.index.tip_hash();
             world.extend(tip, time_s, &script, true)?;
@@ -92,20 +109,18 @@ impl World {
         script: &ScriptBuf,
         with_transactions: bool,
     ) -> Result<BlockHash, Error> {
-        let missing = || Error::kernel("extend a branch", format!("{previous} is unknown"));
-        let parent = self.index.block(&previous).ok_or_else(missing)?;
+        let height = self.height_on(previous)?;
         let entries = if with_transactions {
             self.mempool.select(miner::ROOM)
         } else {
             Vec::new()
         };
         self.extra_nonce += 1;
-        let height = parent.height + 1;
         let block = miner::mine(Template {
             previous,
             height,
             time_s: now_s.max(self.index.median_time_of(previous) + 1),
-            bits: parent.block.header.bits,
+            bits: genesis_block(Network::Regtest).header.bits,
             script_pubkey: script.clone(),
             extra_nonce: self.extra_nonce,
             fees_sat: entries.iter().map(|entry| entry.fee_sat).sum(),
@@ -114,9 +129,18 @@ impl World {
         self.take_block(block, height)
     }
 
+    /// The height of a block on top of `parent`.
+    fn height_on(&self, parent: BlockHash) -> Result<u32, Error> {
+        let missing = || Error::kernel("extend a branch", format!("{parent} is unknown"));
+        Ok(self.index.block(&parent).ok_or_else(missing)?.height + 1)
+    }
+
     fn take_block(&mut self, block: Block, height: u32) -> Result<BlockHash, Error> {
         let hash = block.block_hash();
         self.chain.process(&block)?;
+        if let Some(history) = &mut self.history {
+            history.append(&block)?;
+        }
         self.index.remember(block, height);
         self.follow()?;
         Ok(hash)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
-use node::{Network, Overrides, PurseName};
+use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{ask, calendar, fetch, git, ledger, model, ots, purse, receipt, status, up};
 use crate::output::Output;
@@ -164,6 +164,40 @@ pub struct NodeFlags {
     #[arg(long, global = true, env = "FREEHOLD_PARALLEL", value_name = "COUNT")]
     #[arg(hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: Option<u32>,
+    #[command(flatten)]
+    chain: ChainFlags,
+}
+
+/// Where the node sees the chain that its bitcoin is on.
+#[derive(Debug, Args)]
+struct ChainFlags {
+    /// The Esplora server with which the node sees the chain of its bitcoin
+    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ESPLORA", value_name = "URL")]
+    #[arg(hide_short_help = true)]
+    chain_esplora: Option<String>,
+    /// The Electrum server with which the node sees the chain of its bitcoin
+    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ELECTRUM", value_name = "URL")]
+    #[arg(hide_short_help = true)]
+    chain_electrum: Option<String>,
+    /// The Bitcoin node's RPC with which the node sees the chain of its bitcoin
+    #[arg(long, global = true, env = "FREEHOLD_CHAIN_BITCOIND", value_name = "URL")]
+    #[arg(hide_short_help = true)]
+    chain_bitcoind: Option<String>,
+    /// The file with that Bitcoin node's user:password, such as ~/.bitcoin/.cookie
+    #[arg(long, global = true, env = "FREEHOLD_CHAIN_COOKIE", value_name = "FILE")]
+    #[arg(hide_short_help = true)]
+    chain_cookie: Option<PathBuf>,
+}
+
+impl ChainFlags {
+    fn config(&self) -> ChainConfig {
+        ChainConfig {
+            esplora: self.chain_esplora.clone(),
+            electrum: self.chain_electrum.clone(),
+            bitcoind_rpc: self.chain_bitcoind.clone(),
+            bitcoind_cookie: self.chain_cookie.clone(),
+        }
+    }
 }
 
 impl Global {
@@ -190,6 +224,7 @@ impl Global {
             context_tokens: node.context_tokens,
             threads: node.threads,
             parallel: node.parallel,
+            chain: node.chain.config(),
         }
     }
 }

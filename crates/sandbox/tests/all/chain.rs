@@ -31,6 +31,32 @@ fn several_live_side_by_side_and_leave_nothing() {
 }
 
 #[test]
+fn a_chain_in_a_folder_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let any_port = "127.0.0.1:0".parse().unwrap();
+    let open = || Sandbox::open(folder.path(), any_port).unwrap();
+    let sandbox = open();
+    let address = Purse::new(7).address();
+    let txid = sandbox.fund(address.clone(), 50_000).unwrap();
+    sandbox.mine(4).unwrap();
+    sandbox.reorg(2).unwrap();
+    let tip = sandbox.tip();
+    drop(sandbox);
+
+    let sandbox = open();
+    assert_eq!(sandbox.tip(), tip);
+    assert_eq!(sandbox.confirmations(&txid), Some(4));
+    let more = sandbox.fund(address, 60_000).unwrap();
+    let mined = sandbox.mine(1).unwrap();
+    assert_eq!(sandbox.tip().height, tip.height + 1);
+    drop(sandbox);
+
+    let sandbox = open();
+    assert_eq!(sandbox.tip().hash, mined[0]);
+    assert_eq!(sandbox.confirmations(&more), Some(1));
+}
+
+#[test]
 fn blocks_build_on_each_other() {
     let sandbox = Sandbox::start().unwrap();
     let hashes = sandbox.mine(3).unwrap();

@@ -13,12 +13,14 @@ impl<'a> Reader<'a> {
         Self { bytes, position: 0 }
     }
 
+    #[inline]
     pub fn byte(&mut self) -> Result<u8> {
         let byte = self.bytes.get(self.position).ok_or(self.truncated())?;
         self.position += 1;
         Ok(*byte)
     }
 
+    #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8]> {
         let rest = &self.bytes[self.position..];
         let taken = rest.get(..count).ok_or(self.truncated())?;
@@ -53,12 +55,30 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes after their length.
+    #[inline]
     pub fn varbytes(&mut self, max: usize, what: &'static str) -> Result<&'a [u8]> {
+        // Nearly all lengths have one digit.
+        if let Some(&length @ ..0x80) = self.bytes.get(self.position) {
+            self.position += 1;
+            return self.take(usize::from(length));
+        }
         let length = self.varuint()?.and_then(|length| length.try_into().ok());
         match length {
             Some(length) if length <= max => self.take(length),
             _ => Err(Error::TooLong { what, max }),
         }
+    }
+
+    /// The next `N` bytes, if there are so many. They aren't read by this.
+    #[inline]
+    pub fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.bytes.get(self.position..)?.first_chunk()
+    }
+
+    /// Goes past what was [peeked](Self::peek) at.
+    #[inline]
+    pub fn skip<const N: usize>(&mut self, _peeked: &[u8; N]) {
+        self.position += N;
     }
 
     pub fn position(&self) -> usize {

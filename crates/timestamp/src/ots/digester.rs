@@ -10,6 +10,11 @@ use sha3::Keccak256;
 /// How much of a file is read at once, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+const SHA1: u8 = 0x02;
+const RIPEMD160: u8 = 0x03;
+pub(super) const SHA256: u8 = 0x08;
+const KECCAK256: u8 = 0x67;
+
 /// A digest algorithm. SHA-1 and RIPEMD-160 are still fit for this purpose: two files of one
 /// digest would only mean that both existed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,15 +76,22 @@ impl Digester {
 
     pub(super) fn tag(self) -> u8 {
         match self {
-            Self::Sha1 => 0x02,
-            Self::Ripemd160 => 0x03,
-            Self::Sha256 => 0x08,
-            Self::Keccak256 => 0x67,
+            Self::Sha1 => SHA1,
+            Self::Ripemd160 => RIPEMD160,
+            Self::Sha256 => SHA256,
+            Self::Keccak256 => KECCAK256,
         }
     }
 
+    #[inline]
     pub(super) fn from_tag(tag: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|digester| digester.tag() == tag)
+        match tag {
+            SHA256 => Some(Self::Sha256),
+            SHA1 => Some(Self::Sha1),
+            RIPEMD160 => Some(Self::Ripemd160),
+            KECCAK256 => Some(Self::Keccak256),
+            _ => None,
+        }
     }
 
     /// Replaces the message by its digest, without giving its memory back.

@@ -12,8 +12,8 @@ pub const MAX_MESSAGE_BYTES: usize = 4096;
 /// The longest message that [`Op::Hexlify`] takes: it doubles what it is given.
 pub const MAX_HEXLIFY_BYTES: usize = MAX_MESSAGE_BYTES / 2;
 
-const APPEND: u8 = 0xf0;
-const PREPEND: u8 = 0xf1;
+pub(super) const APPEND: u8 = 0xf0;
+pub(super) const PREPEND: u8 = 0xf1;
 const REVERSE: u8 = 0xf2;
 const HEXLIFY: u8 = 0xf3;
 
@@ -41,6 +41,7 @@ pub struct Arg(SmallVec<[u8; 32]>);
 
 impl Arg {
     /// Takes 1 to [`MAX_MESSAGE_BYTES`] bytes.
+    #[inline]
     pub fn new(bytes: &[u8]) -> Result<Self> {
         // Nearly all are digests.
         if let Ok(digest) = <&[u8; 32]>::try_from(bytes) {
@@ -59,6 +60,7 @@ impl Arg {
 }
 
 impl From<&[u8; 32]> for Arg {
+    #[inline]
     fn from(digest: &[u8; 32]) -> Self {
         Self(SmallVec::from_buf(*digest))
     }
@@ -84,6 +86,7 @@ impl Op {
     ///
     /// # Errors
     /// If the message or the result is longer than the format allows.
+    #[inline]
     pub fn result_bytes(&self, message_bytes: usize) -> Result<usize> {
         let (longest, result) = match self {
             Self::Digest(digester) => (MAX_MESSAGE_BYTES, digester.digest_bytes()),
@@ -152,6 +155,7 @@ impl Op {
         }
     }
 
+    #[inline]
     pub(super) fn read(tag: u8, reader: &mut Reader<'_>) -> Result<Self> {
         match tag {
             APPEND => Ok(Self::Append(read_arg(reader)?)),
@@ -172,6 +176,7 @@ impl Op {
     }
 }
 
+#[inline]
 fn read_arg(reader: &mut Reader<'_>) -> Result<Arg> {
     // The reader's own limit is the longest argument; an empty one is refused by `Arg`.
     Arg::new(reader.varbytes(MAX_MESSAGE_BYTES, "an operation's argument")?)

@@ -1,6 +1,8 @@
 //! Reading the tree.
 
 use super::codec::Reader;
+use super::digester::SHA256;
+use super::op::{APPEND, PREPEND};
 use super::{Attestation, Error, Op, Result, Timestamp};
 
 /// As many operations in a row make a proof too deep; one less is accepted.
@@ -16,6 +18,10 @@ pub(super) const ATTESTATION: u8 = 0x00;
 
 /// What a step costs beside its message.
 const STEP_WORK_BYTES: usize = 32;
+const DIGEST_BYTES: usize = 32;
+/// A level of a tree, after its first tag: the sibling's length, the sibling, and the hash's tag.
+const LEVEL_BYTES: usize = 1 + DIGEST_BYTES + 1;
+const SIBLING_LENGTH: u8 = 32;
 
 pub(super) fn timestamp(reader: &mut Reader<'_>, message_bytes: usize) -> Result<Timestamp> {
     let mut parser = Parser {
@@ -61,27 +67,57 @@ impl Parser<'_, '_> {
             if tag == FORK && !ops.is_empty() {
                 return Ok(self.alternatives(tag, length, depth)?.after(ops));
             }
-            let op = Op::read(tag, self.reader)?;
-            self.work_bytes += length + STEP_WORK_BYTES;
-            length = op.result_bytes(length)?;
-            depth += 1;
-            if depth >= MAX_DEPTH {
-                return Err(Error::TooDeep);
-            }
-            if self.work_bytes > MAX_WORK_BYTES {
-                return Err(Error::TooMuchWork);
-            }
             if ops.capacity() == 0 {
                 // Most proofs climb a few trees, by a digest and a hash a level.
                 ops.reserve((self.reader.remaining() / 16).clamp(4, 160));
             }
-            ops.push(op);
+            if self.level(tag, length, depth, &mut ops) {
+                length = DIGEST_BYTES;
+                depth += 2;
+            } else {
+                let op = Op::read(tag, self.reader)?;
+                self.work_bytes += length + STEP_WORK_BYTES;
+                length = op.result_bytes(length)?;
+                depth += 1;
+                if depth >= MAX_DEPTH {
+                    return Err(Error::TooDeep);
+                }
+                if self.work_bytes > MAX_WORK_BYTES {
+                    return Err(Error::TooMuchWork);
+                }
+                ops.push(op);
+            }
             tag = self.reader.byte()?;
         }
         let attestation = Attestation::read(self.reader)?;
         let mut chain = Timestamp::attested(attestation);
         chain.ops = ops;
         Ok(chain)
+    }
+
+    /// Reads a level of a tree at once, which nearly all of a proof is: a digest's sibling, and the
+    /// hash of both. Reads nothing and says so if something else follows, or comes near a limit.
+    #[inline]
+    fn level(&mut self, tag: u8, length: usize, depth: usize, ops: &mut Vec<Op>) -> bool {
+        let Some(level) = self.reader.peek::<LEVEL_BYTES>() else {
+            return false;
+        };
+        let [SIBLING_LENGTH, sibling @ .., SHA256] = level else {
+            return false;
+        };
+        let work_bytes = self.work_bytes + 3 * DIGEST_BYTES + 2 * STEP_WORK_BYTES;
+        if length != DIGEST_BYTES || depth + 2 >= MAX_DEPTH || work_bytes > MAX_WORK_BYTES {
+            return false;
+        }
+        ops.push(match tag {
+            APPEND => Op::Append(sibling.into()),
+            PREPEND => Op::Prepend(sibling.into()),
+            _ => return false,
+        });
+        ops.push(Op::SHA256);
+        self.reader.skip(level);
+        self.work_bytes = work_bytes;
+        true
     }
 }
 

@@ -14,8 +14,7 @@ impl Timestamp {
         message: &[u8],
         visit: &mut impl FnMut(&[u8], &Attestation),
     ) -> Result<()> {
-        let mut message = message.to_vec();
-        self.replay_into(&mut message, visit)
+        self.replay_into(&mut with_room(message), visit)
     }
 
     fn replay_into(
@@ -31,7 +30,7 @@ impl Timestamp {
             return Ok(());
         };
         for branch in others {
-            branch.replay_into(&mut message.clone(), visit)?;
+            branch.replay_into(&mut with_room(message), visit)?;
         }
         last.replay_into(message, visit)
     }
@@ -74,6 +73,13 @@ impl Timestamp {
         }
         Ok(())
     }
+}
+
+/// A copy that most steps don't have to move again.
+fn with_room(message: &[u8]) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(message.len() + 256);
+    copy.extend_from_slice(message);
+    copy
 }
 
 fn apply(mut ops: &[Op], message: &mut Vec<u8>) -> Result<()> {
