@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::{ledger, purse};
+use crate::{ledger, purse, vault};
 
 /// A handle to the database; clones share one connection.
 ///
@@ -19,7 +19,7 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens or creates the database with the ledger's and the purses' tables.
+    /// Opens or creates the database with the tables of the ledger, the purses and the vaults.
     /// Commits are fsynced (`synchronous = FULL`): what was acknowledged survives
     /// a power cut.
     ///
@@ -45,6 +45,7 @@ impl Db {
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(ledger::SCHEMA)?;
         connection.execute_batch(purse::SCHEMA)?;
+        connection.execute_batch(vault::store::SCHEMA)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })

@@ -11,6 +11,7 @@
 //! - [`lightning`]: the Lightning rail on `ldk-node`: each payment is recorded before it is sent, and
 //!   sent once.
 //! - [`onchain`]: a wallet with one address, which writes 32 bytes into the chain.
+//! - [`vault`]: coins and ecash that people and agents share by one policy.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
@@ -23,6 +24,7 @@ pub mod ledger;
 pub mod lightning;
 pub mod onchain;
 pub mod purse;
+pub mod vault;
 
 pub use db::Db;
 pub use error::WalletError;

@@ -20,6 +20,9 @@ pub enum EcashError {
         /// What was to be paid.
         amount_sat: u64,
     },
+    /// The mint doesn't say that it enforces locks.
+    #[error("the mint doesn't declare that it enforces locks (NUT-10 and NUT-11)")]
+    NoLocks,
     /// The mint didn't answer, or not clearly: what became of the operation isn't
     /// known yet, and recovery will find out.
     #[error("the mint's answer is missing, so the outcome isn't known yet: {0}")]
@@ -38,6 +41,7 @@ impl EcashError {
             Self::Invalid(_) => "ecash_invalid",
             Self::Spent => "ecash_spent",
             Self::Insufficient { .. } => "ecash_insufficient",
+            Self::NoLocks => "mint_lacks_locks",
             Self::Unknown(_) => "mint_unreachable",
             Self::Storage(_) => "ecash_storage",
         }
@@ -53,6 +57,7 @@ impl EcashError {
                 "use a fresh token; if you paid for this very request, repeat it unchanged"
             }
             Self::Insufficient { .. } => "fund the purse with `freehold purse fund NAME --sat N`",
+            Self::NoLocks => "use another mint: at this one anybody could spend a locked token",
             Self::Unknown(_) => {
                 "repeat the same request with the same token: it is never taken twice"
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cdk::Amount;
+use cdk::nuts::SpendingConditions;
 use cdk::wallet::SendOptions;
 use cdk::wallet::types::{TransactionId, TransactionStatus};
 use tokio::sync::OwnedRwLockReadGuard;
@@ -55,6 +56,14 @@ impl EcashWallet {
     /// [`EcashError::Insufficient`]; or [`EcashError::Unknown`], then nothing was handed
     /// out and recovery returns the proofs.
     pub async fn issue(&self, amount_sat: u64) -> Result<Issued, EcashError> {
+        self.issue_with(amount_sat, None).await
+    }
+
+    pub(super) async fn issue_with(
+        &self,
+        amount_sat: u64,
+        conditions: Option<SpendingConditions>,
+    ) -> Result<Issued, EcashError> {
         let live = self.gate.clone().read_owned().await;
         let _alone = self.deriving.lock().await;
         let options = SendOptions {
@@ -62,6 +71,7 @@ impl EcashWallet {
             // What is at hand is sent as it is if that makes a short token; otherwise it is
             // swapped for the fewest proofs. Tokens travel in headers, which are short.
             max_proofs: Some(amount_sat.count_ones() as usize + 2),
+            conditions,
             ..SendOptions::default()
         };
         let prepared = match self

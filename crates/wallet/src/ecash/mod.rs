@@ -10,6 +10,7 @@ mod direct;
 mod error;
 mod fund;
 mod issue;
+mod locked;
 mod mint;
 mod reclaim;
 mod recover;
@@ -18,6 +19,7 @@ mod wallet;
 
 pub use error::EcashError;
 pub use issue::{Issued, TokenFate};
+pub use locked::enforces_locks;
 pub use mint::PlayMint;
 pub use recover::Recovery;
 pub use redeem::Redemption;
