@@ -2,6 +2,7 @@
 
 use inference::store::StoreError;
 use wallet::WalletError;
+use wallet::cashier::CashierError;
 use wallet::ecash::EcashError;
 
 use crate::serve::Settled;
@@ -63,6 +64,22 @@ pub enum NodeError {
     /// The on-chain wallet refused or failed.
     #[error(transparent)]
     Onchain(#[from] wallet::onchain::OnchainError),
+    /// Lightning refused or failed.
+    #[error(transparent)]
+    Lightning(#[from] wallet::lightning::LightningError),
+    /// This network has no Lightning.
+    #[error("the network `play` has no Lightning")]
+    NoLightning,
+    /// This isn't the network `sandbox`.
+    #[error("only the network `sandbox` has a chain and a neighbour of its own")]
+    NoSandbox,
+    /// The network `sandbox` failed.
+    #[cfg(feature = "sandbox")]
+    #[error("the sandbox: {0}")]
+    Sandbox(#[from] sandbox::Error),
+    /// A payment failed for good.
+    #[error("the payment failed: {0}")]
+    PaymentFailed(String),
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -122,6 +139,15 @@ pub enum NodeError {
     },
 }
 
+impl From<CashierError> for NodeError {
+    fn from(error: CashierError) -> Self {
+        match error {
+            CashierError::Books(error) => Self::Wallet(error),
+            CashierError::Lightning(error) => Self::Lightning(error),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for NodeError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Wallet(error.into())
@@ -154,6 +180,12 @@ impl NodeError {
             Self::Receipt(error) => error.code(),
             Self::Stamp(error) => error.code(),
             Self::Onchain(error) => error.code(),
+            Self::Lightning(error) => error.code(),
+            Self::NoLightning => "no_lightning",
+            Self::NoSandbox => "no_sandbox",
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => "sandbox_failed",
+            Self::PaymentFailed(_) => "payment_failed",
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -185,6 +217,12 @@ impl NodeError {
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
             Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
+            Self::Lightning(error) => error.hint(),
+            Self::NoLightning => "use --network sandbox to try it out",
+            Self::NoSandbox => "use --network sandbox",
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => "check the amount and the address",
+            Self::PaymentFailed(_) => "nothing was paid; try again, or allow a higher fee",
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -214,6 +252,11 @@ impl NodeError {
             Self::Receipt(_) | Self::Onchain(_) => 500,
             Self::Stamp(error) => error.http_status(),
             Self::Wallet(error) => wallet_status(error),
+            Self::Lightning(error) if error.is_unknown() => 504,
+            Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => 400,
+            Self::PaymentFailed(_) => 502,
             Self::Ecash(error) if error.is_unknown() => 503,
             Self::Ecash(EcashError::Insufficient { .. }) => 402,
             Self::Ecash(_) | Self::PaymentTooMuch { .. } | Self::BadFetch(_) => 400,
@@ -232,7 +275,7 @@ impl NodeError {
         match self {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
-            Self::Stamp(_) | Self::Onchain(_) => true,
+            Self::Stamp(_) | Self::Onchain(_) | Self::PaymentFailed(_) => true,
             other => other.http_status() < 500,
         }
     }
@@ -258,7 +301,7 @@ fn store_status(error: &StoreError) -> u16 {
 fn wallet_status(error: &WalletError) -> u16 {
     match error {
         WalletError::Database(_) | WalletError::TransferState { .. } => 500,
-        WalletError::UnknownPurse(_) => 404,
+        WalletError::UnknownPurse(_) | WalletError::UnknownInvoice(_) => 404,
         WalletError::PurseExists(_) | WalletError::IdempotencyConflict(_) => 409,
         WalletError::Insufficient { .. } => 402,
         WalletError::Revoked(_) | WalletError::Budget { .. } => 403,

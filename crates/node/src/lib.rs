@@ -14,8 +14,14 @@ mod error;
 mod fetch;
 mod files;
 mod keys;
+pub mod lightning;
 mod locks;
 mod mint_address;
+#[cfg(feature = "sandbox")]
+mod neighbourhood;
+#[cfg(not(feature = "sandbox"))]
+#[path = "no_neighbourhood.rs"]
+mod neighbourhood;
 mod node;
 mod purses;
 mod receipts;
@@ -25,12 +31,16 @@ pub mod stamps;
 mod status;
 mod tasks;
 
-pub use config::{ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
+pub use config::{
+    ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
+    TimestampConfig,
+};
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
 pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
+pub use neighbourhood::SandboxView;
 pub use node::{Caller, Node};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{

@@ -8,18 +8,20 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::tasks::Tasks;
 use tokio::sync::{Mutex, Notify};
 use wallet::Db;
-use wallet::ecash::{EcashWallet, MintAccess, PlayMint};
+use wallet::cashier::{Backing, Cashier};
+use wallet::ecash::{EcashWallet, EmbeddedMint, MintAccess};
 use wallet::purse::{self, PurseName};
 
-use crate::config::Config;
+use crate::config::{Config, Network};
 use crate::engine::{Engines, Worker};
 use crate::error::{NodeError, Result};
 use crate::files;
 use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
+use crate::neighbourhood::Neighbourhood;
 use crate::receipts::{self, Receipts};
-use crate::{fetch, purses, serve};
+use crate::{fetch, lightning, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,11 @@ pub(crate) struct Inner {
     pub config: Config,
     pub owner_token: String,
     pub db: Db,
-    pub mint: Option<PlayMint>,
+    /// The chain and the counterparty of the network `sandbox`.
+    pub neighbourhood: Option<Neighbourhood>,
+    /// Pays and is paid over Lightning, on all networks but `play`.
+    pub cashier: Option<Cashier>,
+    pub mint: Option<EmbeddedMint>,
     /// What customers pay into.
     pub till: EcashWallet,
     /// What the owner and the purses pay from.
@@ -95,16 +101,33 @@ impl Node {
             tx.execute_batch(receipts::ANCHORS_SCHEMA)?;
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
+            tx.execute_batch(lightning::SCHEMA)?;
             Ok(tx.execute_batch(purses::SCHEMA)?)
         })
         .await?;
+
+        let neighbourhood = match config.network {
+            // With another node's chain named, this one moves in there.
+            Network::Sandbox if !config.chain.is_set() => {
+                Some(Neighbourhood::open(&config, &seed).await?)
+            }
+            _ => None,
+        };
+        let chain_url = neighbourhood.as_ref().map(Neighbourhood::url);
+        let cashier = lightning::open(&config, &seed, &db, chain_url).await?;
 
         let address = MintAddress::load(&db, &config).await?;
         let mint = match config.mint_url {
             Some(_) => None,
             None => {
-                let path = dir.join("mint.db");
-                Some(PlayMint::open(&path, &seed.derive("mint"), address.wanted()).await?)
+                let (path, keys) = (dir.join("mint.db"), seed.derive("mint"));
+                Some(match &cashier {
+                    Some(cashier) => {
+                        let backing = Arc::new(Backing::new(cashier.clone()));
+                        EmbeddedMint::backed(&path, &keys, address.wanted(), backing).await?
+                    }
+                    None => EmbeddedMint::play(&path, &keys, address.wanted()).await?,
+                })
             }
         };
         let open_wallet = async |name: &str| {
@@ -125,6 +148,8 @@ impl Node {
                 config,
                 owner_token,
                 db,
+                neighbourhood,
+                cashier,
                 mint,
                 till,
                 purses,
@@ -160,6 +185,18 @@ impl Node {
         self.inner
             .tasks
             .spawn(async move { node.keep_upgrading().await });
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_mining().await });
+        if let (Some(neighbourhood), Some(cashier)) =
+            (&self.inner.neighbourhood, &self.inner.cashier)
+        {
+            // Without it the node does all the same what it can.
+            if let Err(error) = neighbourhood.welcome(cashier.lightning()).await {
+                tracing::warn!(code = error.code(), "the sandbox: {error}");
+            }
+        }
         self.inner.engines.get().await.map(|_| ())
     }
 
@@ -170,6 +207,12 @@ impl Node {
         self.inner.engines.shutdown().await;
         if let Some(mint) = &self.inner.mint {
             mint.stop().await;
+        }
+        if let Some(cashier) = &self.inner.cashier {
+            cashier.lightning().stop().await;
+        }
+        if let Some(neighbourhood) = &self.inner.neighbourhood {
+            neighbourhood.stop().await;
         }
     }
 
@@ -188,7 +231,7 @@ impl Node {
     /// The embedded mint, if this node has one.
     #[must_use]
     pub fn mint(&self) -> Option<Arc<cdk::Mint>> {
-        self.inner.mint.as_ref().map(PlayMint::inner)
+        self.inner.mint.as_ref().map(EmbeddedMint::inner)
     }
 
     /// Selects a model; a running engine changes to it.

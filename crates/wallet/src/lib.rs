@@ -17,6 +17,7 @@
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
 //! is randomness.
 
+pub mod cashier;
 pub mod db;
 pub mod ecash;
 mod error;

@@ -9,11 +9,13 @@ pub mod fetch;
 pub mod guard;
 pub mod hosts;
 pub mod ledger;
+pub mod lightning;
 pub mod log;
 pub mod login;
 pub mod node_state;
 pub mod purses;
 pub mod receipts;
+pub mod sandbox;
 pub mod sessions;
 pub mod stream;
 #[cfg(test)]
@@ -96,6 +98,10 @@ fn owner_routes() -> Router<App> {
         .route("/purses/{name}/fund", post(purses::fund))
         .route("/purses/{name}/revoke", post(purses::revoke))
         .route("/purse", get(purses::own))
+        .route("/purse/pay", post(lightning::own_purse_pay))
+        .route("/purses/{name}/pay", post(lightning::purse_pay))
+        .nest("/lightning", lightning_routes())
+        .nest("/sandbox", sandbox_routes())
         .route("/fetch", post(fetch::fetch))
         .route("/payments", get(fetch::payments))
         .route("/ledger", get(ledger::list))
@@ -104,4 +110,37 @@ fn owner_routes() -> Router<App> {
         .route("/receipts/{id}", get(receipts::show))
         .route("/receipts/by-answer/{sha256}", get(receipts::by_answer))
         .route("/receipt-key", get(receipts::key))
+}
+
+fn lightning_routes() -> Router<App> {
+    Router::new()
+        .route("/", get(lightning::status))
+        .route("/sync", post(lightning::sync))
+        .route("/addresses", post(lightning::address))
+        .route("/send", post(lightning::send))
+        .route(
+            "/channels",
+            get(lightning::channels).post(lightning::open),
+        )
+        .route("/channels/{id}/close", post(lightning::close))
+        .route("/peers", get(lightning::peers))
+        .route(
+            "/invoices",
+            get(lightning::invoices).post(lightning::invoice),
+        )
+        .route("/offers", post(lightning::offer))
+        .route("/claim", post(lightning::claim))
+        .route("/fail", post(lightning::fail))
+        .route("/payments", get(lightning::payments).post(lightning::pay))
+        .route("/keysends", post(lightning::keysend))
+}
+
+fn sandbox_routes() -> Router<App> {
+    Router::new()
+        .route("/", get(sandbox::status))
+        .route("/mine", post(sandbox::mine))
+        .route("/reorg", post(sandbox::reorg))
+        .route("/fund", post(sandbox::fund))
+        .route("/invoice", post(sandbox::invoice))
+        .route("/pay", post(sandbox::pay))
 }

@@ -8,11 +8,13 @@ mod doctor;
 mod fetch;
 mod git;
 mod ledger;
+mod lightning;
 mod model;
 mod ots;
 mod progress;
 mod purse;
 mod receipt;
+mod sandbox;
 mod status;
 mod table;
 mod up;
@@ -131,6 +133,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Fetch(args) => fetch::run(output, &client, args).await,
         Command::Purse(command) => purse::run(output, &client, command).await,
         Command::Ledger(command) => ledger::run(output, &client, command).await,
+        Command::Lightning(command) => lightning::run(output, &client, command).await,
+        Command::Sandbox(command) => sandbox::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Doctor => doctor::run(output, &client).await,
