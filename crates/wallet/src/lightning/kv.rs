@@ -225,3 +225,93 @@ fn keys(db: &Connection, names: &[String; 2]) -> rusqlite::Result<Vec<String>> {
     let rows = statement.query_map(names, |row| row.get(0))?;
     rows.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::outgoing::{Begun, Intent, PaymentKind};
+    use super::*;
+    use std::task::{Context, Poll, Waker};
+
+    const OURS: PaymentId = PaymentId([1; 32]);
+    const THEIRS: PaymentId = PaymentId([2; 32]);
+
+    fn begun(dir: &std::path::Path) -> Kv {
+        let store = Store::open(dir).unwrap();
+        let intent = Intent {
+            id: OURS,
+            kind: PaymentKind::Bolt12,
+            digest: [0; 32],
+            amount_msat: 1,
+            fee_max_msat: 0,
+        };
+        let begin = store.write("begin", move |db| outgoing::begin(db, &intent));
+        assert_eq!(begin.unwrap(), Begun::New);
+        Kv::new(store)
+    }
+
+    fn record(kv: &Kv) -> outgoing::Outgoing {
+        let record = kv.store.read(|db| outgoing::get(db, OURS));
+        record.unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_librarys_first_record_of_a_payment_is_linked_to_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let kv = begun(dir.path());
+        // Somebody else's record, at the same time.
+        let other = PaymentId([3; 32]).to_string();
+        kv.hand_over(OURS, || {
+            thread::scope(|scope| {
+                let write = || KVStoreSync::write(&kv, PAYMENTS, "", &other, vec![1]);
+                scope.spawn(write).join().unwrap().unwrap();
+            });
+            assert!(record(&kv).is_only_intended);
+            KVStoreSync::write(&kv, PAYMENTS, "", &THEIRS.to_string(), vec![2]).unwrap();
+        });
+        assert_eq!(record(&kv).ldk_id, Some(THEIRS));
+        // After the handover records are only records.
+        KVStoreSync::write(&kv, PAYMENTS, "", &other, vec![3]).unwrap();
+        assert_eq!(record(&kv).ldk_id, Some(THEIRS));
+        let listed = KVStoreSync::list(&kv, PAYMENTS, "").unwrap();
+        assert_eq!(listed, [THEIRS.to_string(), other]);
+    }
+
+    #[test]
+    fn channels_written_meanwhile_may_hold_the_payment_and_the_manager_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let kv = begun(dir.path());
+        let mut context = Context::from_waker(Waker::noop());
+        let mut waiting = kv.hand_over(OURS, || {
+            let mut waiting = KVStore::write(&kv, "", "", "manager", vec![1]);
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            assert!(record(&kv).is_only_intended);
+            assert!(KVStoreSync::read(&kv, "", "", "manager").is_err());
+            KVStoreSync::write(&kv, "monitor_updates", "a", "1", vec![1]).unwrap();
+            assert!(!record(&kv).is_only_intended);
+            waiting
+        });
+        let done = loop {
+            match waiting.as_mut().poll(&mut context) {
+                Poll::Ready(done) => break done,
+                Poll::Pending => thread::yield_now(),
+            }
+        };
+        done.unwrap();
+        assert_eq!(KVStoreSync::read(&kv, "", "", "manager").unwrap(), [1]);
+    }
+
+    #[test]
+    fn values_are_replaced_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let kv = Kv::new(Store::open(dir.path()).unwrap());
+        for value in [1, 2] {
+            KVStoreSync::write(&kv, "a", "b", "c", vec![value]).unwrap();
+        }
+        assert_eq!(KVStoreSync::read(&kv, "a", "b", "c").unwrap(), [2]);
+        for _ in 0..2 {
+            KVStoreSync::remove(&kv, "a", "b", "c", false).unwrap();
+        }
+        let missing = KVStoreSync::read(&kv, "a", "b", "c").unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+}
