@@ -9,7 +9,7 @@ use ldk_node::lightning::util::persist::{
     CHANNEL_MANAGER_PERSISTENCE_KEY, CHANNEL_MONITOR_PERSISTENCE_PRIMARY_NAMESPACE,
     CHANNEL_MONITOR_UPDATE_PERSISTENCE_PRIMARY_NAMESPACE, KVStore, KVStoreSync,
 };
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 use tokio::sync::{oneshot, watch};
 
 use super::outgoing::{self, PaymentId};
@@ -216,13 +216,15 @@ fn value(db: &Connection, names: &[String; 3]) -> rusqlite::Result<Option<Vec<u8
     let sql = "SELECT value FROM kv
         WHERE primary_namespace = ?1 AND secondary_namespace = ?2 AND key = ?3";
     let mut statement = db.prepare_cached(sql)?;
-    statement.query_row(names, |row| row.get(0)).optional()
+    statement
+        .query_row(params_from_iter(names), |row| row.get(0))
+        .optional()
 }
 
 fn keys(db: &Connection, names: &[String; 2]) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT key FROM kv WHERE primary_namespace = ?1 AND secondary_namespace = ?2";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(names, |row| row.get(0))?;
+    let rows = statement.query_map(params_from_iter(names), |row| row.get(0))?;
     rows.collect()
 }
 

@@ -166,7 +166,8 @@ impl Lightning {
 
     fn client(&self, esplora_url: Option<&str>) -> Result<AsyncClient, LightningError> {
         let url = match (&self.inner.config.chain, esplora_url) {
-            (_, Some(url)) | (ChainSource::Esplora { url }, None) => url,
+            (_, Some(url)) => url,
+            (ChainSource::Esplora { url }, None) => url.as_str(),
             _ => {
                 let why = "getting channels back needs an Esplora server";
                 return Err(LightningError::Config(why.into()));
