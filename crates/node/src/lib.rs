@@ -17,6 +17,7 @@ mod keys;
 mod locks;
 mod mint_address;
 mod node;
+mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
@@ -25,13 +26,19 @@ pub mod stamps;
 mod status;
 mod tasks;
 
-pub use config::{ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
+pub use config::{
+    ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig,
+};
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
 pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use node::{Caller, Node};
+pub use onchain::{
+    BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
+    WatchedWallet,
+};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -52,4 +59,9 @@ pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::onchain::{
+    AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
+    SpendState, TxView,
+};
 pub use wallet::purse::PurseName;
+pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};

@@ -1,6 +1,6 @@
 //! Money that an agent cannot overspend.
 //!
-//! Four parts, each usable without the others:
+//! The parts; `savings` builds on `onchain`, the others stand alone:
 //!
 //! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
 //!   transfer between two accounts; what is reserved counts as spent.
@@ -8,7 +8,8 @@
 //!   and enforced in the same SQLite transaction as the reservation.
 //! - [`ecash`]: Cashu rails on `cdk`: an embedded mint for play money, and wallets
 //!   whose every operation can be settled after a crash.
-//! - [`onchain`]: a wallet with one address, which writes 32 bytes into the chain.
+//! - [`onchain`]: bitcoin on the chain, on `bdk_wallet`: coins, payments, PSBTs, watching.
+//! - [`savings`]: sweeps what is too much for this machine to keys that it doesn't hold.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
@@ -20,6 +21,7 @@ mod error;
 pub mod ledger;
 pub mod onchain;
 pub mod purse;
+pub mod savings;
 
 pub use db::Db;
 pub use error::WalletError;

@@ -1,5 +1,6 @@
 //! The command line. Each command has a file of its own.
 
+mod amount;
 mod answer;
 pub mod args;
 mod ask;
@@ -9,10 +10,12 @@ mod fetch;
 mod git;
 mod ledger;
 mod model;
+mod onchain;
 mod ots;
 mod progress;
 mod purse;
 mod receipt;
+mod savings;
 mod status;
 mod table;
 mod up;
@@ -132,6 +135,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Purse(command) => purse::run(output, &client, command).await,
         Command::Ledger(command) => ledger::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
+        Command::Onchain(command) => onchain::run(output, &client, command).await,
+        Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Doctor => doctor::run(output, &client).await,
         // These were done above, or are `run`'s.
