@@ -80,6 +80,12 @@ pub enum NodeError {
     /// A payment failed for good.
     #[error("the payment failed: {0}")]
     PaymentFailed(String),
+    /// No chain source is named.
+    #[error("this node sees no chain, so it has no bitcoin on it")]
+    OnchainOff,
+    /// Neither an amount nor all, or both.
+    #[error("a payment is of an amount, or of all there is")]
+    OnchainAmount,
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -186,6 +192,8 @@ impl NodeError {
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => "sandbox_failed",
             Self::PaymentFailed(_) => "payment_failed",
+            Self::OnchainOff => "onchain_off",
+            Self::OnchainAmount => "amount_invalid",
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -216,13 +224,17 @@ impl NodeError {
             Self::Http402(error) => error.hint(),
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
-            Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
             Self::Lightning(error) => error.hint(),
             Self::NoLightning => "use --network sandbox to try it out",
             Self::NoSandbox => "use --network sandbox",
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => "check the amount and the address",
             Self::PaymentFailed(_) => "nothing was paid; try again, or allow a higher fee",
+            Self::Onchain(error) => error.hint(),
+            Self::OnchainOff => {
+                "name a chain source: [chain] in the configuration file, or --chain-esplora"
+            }
+            Self::OnchainAmount => "give an amount such as 20000sat, or --all",
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -243,13 +255,15 @@ impl NodeError {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::Config(_) | Self::SecretExposed(_) | Self::File { .. } => 500,
-            Self::AlreadyRunning(_) | Self::PaymentUsed => 409,
+            Self::AlreadyRunning(_) | Self::PaymentUsed | Self::OnchainOff => 409,
+            Self::OnchainAmount => 400,
             Self::TokenInvalid => 401,
             Self::ModelMissing => 503,
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
             Self::Inference(error) => error.http_status(),
             Self::Store(error) => store_status(error),
-            Self::Receipt(_) | Self::Onchain(_) => 500,
+            Self::Receipt(_) => 500,
+            Self::Onchain(error) => error.http_status(),
             Self::Stamp(error) => error.http_status(),
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,

@@ -23,6 +23,7 @@ mod neighbourhood;
 #[path = "no_neighbourhood.rs"]
 mod neighbourhood;
 mod node;
+mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
@@ -42,6 +43,10 @@ pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use neighbourhood::SandboxView;
 pub use node::{Caller, Node};
+pub use onchain::{
+    BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
+    WatchedWallet,
+};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -62,4 +67,9 @@ pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::onchain::{
+    AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
+    SpendState, TxView,
+};
 pub use wallet::purse::PurseName;
+pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};

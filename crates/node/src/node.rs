@@ -20,6 +20,7 @@ use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
+use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
 use crate::{fetch, lightning, purses, serve};
 
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     pub till: EcashWallet,
     /// What the owner and the purses pay from.
     pub purses: EcashWallet,
+    /// Bitcoin on the chain, if the chain can be seen.
+    pub onchain: Option<Onchain>,
     pub engines: Engines,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
@@ -139,6 +142,7 @@ impl Node {
         let mut purses = open_wallet("purses").await?;
         address.settle(&db, &mut till, &mut purses).await?;
         let receipts = Receipts::load(&db, &seed).await?;
+        let onchain = Onchain::open(&config, &seed).await?;
 
         let node = Self {
             inner: Arc::new(Inner {
@@ -153,6 +157,7 @@ impl Node {
                 mint,
                 till,
                 purses,
+                onchain,
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
@@ -167,7 +172,8 @@ impl Node {
     }
 
     /// Starts the model, and the background work: unfinished sales and payments are
-    /// brought to their end, old answers are forgotten, the log of receipts is anchored.
+    /// brought to their end, old answers are forgotten, the log of receipts is anchored, the chain
+    /// is followed.
     ///
     /// # Errors
     /// If the model doesn't start (`model_missing` if there is none). The background work
@@ -197,6 +203,10 @@ impl Node {
                 tracing::warn!(code = error.code(), "the sandbox: {error}");
             }
         }
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_onchain().await });
         self.inner.engines.get().await.map(|_| ())
     }
 

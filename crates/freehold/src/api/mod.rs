@@ -13,9 +13,11 @@ pub mod lightning;
 pub mod log;
 pub mod login;
 pub mod node_state;
+pub mod onchain;
 pub mod purses;
 pub mod receipts;
 pub mod sandbox;
+pub mod savings;
 pub mod sessions;
 pub mod stream;
 #[cfg(test)]
@@ -110,6 +112,32 @@ fn owner_routes() -> Router<App> {
         .route("/receipts/{id}", get(receipts::show))
         .route("/receipts/by-answer/{sha256}", get(receipts::by_answer))
         .route("/receipt-key", get(receipts::key))
+        .merge(onchain_routes())
+}
+
+/// Bitcoin on the chain.
+fn onchain_routes() -> Router<App> {
+    Router::new()
+        .route("/onchain", get(onchain::balance))
+        .route("/onchain/address", post(onchain::address))
+        .route("/onchain/addresses", get(onchain::addresses))
+        .route("/onchain/coins", get(onchain::coins))
+        .route("/onchain/history", get(onchain::history))
+        .route("/onchain/spends", get(onchain::spends))
+        .route("/onchain/send", post(onchain::send))
+        .route("/onchain/bump", post(onchain::bump))
+        .route("/onchain/freeze", post(onchain::freeze))
+        .route("/onchain/label", post(onchain::label))
+        .route("/onchain/descriptors", get(onchain::descriptors))
+        .route("/onchain/watch", get(onchain::watched).post(onchain::watch))
+        .route("/onchain/psbt/create", post(onchain::psbt_create))
+        .route("/onchain/psbt/show", post(onchain::psbt_show))
+        .route("/onchain/psbt/sign", post(onchain::psbt_sign))
+        .route("/onchain/psbt/combine", post(onchain::psbt_combine))
+        .route("/onchain/psbt/broadcast", post(onchain::psbt_broadcast))
+        .route("/savings", get(savings::show).post(savings::set))
+        .route("/savings/off", post(savings::off))
+        .route("/savings/now", post(savings::now))
 }
 
 fn lightning_routes() -> Router<App> {

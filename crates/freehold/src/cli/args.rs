@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    ask, calendar, fetch, git, ledger, lightning, model, ots, purse, receipt, sandbox, status, up,
+    ask, calendar, fetch, git, ledger, lightning, model, onchain, ots, purse, receipt, sandbox,
+    savings, status, up,
 };
 use crate::output::Output;
 
@@ -38,6 +39,12 @@ pub enum Command {
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),
+    /// Bitcoin on the chain: receive, pay, choose coins, sign, watch
+    #[command(subcommand)]
+    Onchain(onchain::OnchainCommand),
+    /// Savings: what is too much for this machine goes to keys elsewhere
+    #[command(subcommand)]
+    Savings(savings::SavingsCommand),
     /// The books: where every sat went
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -184,19 +191,39 @@ pub struct NodeFlags {
 #[derive(Debug, Args)]
 struct ChainFlags {
     /// The Esplora server with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ESPLORA", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_ESPLORA",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_esplora: Option<String>,
     /// The Electrum server with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ELECTRUM", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_ELECTRUM",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_electrum: Option<String>,
     /// The Bitcoin node's RPC with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_BITCOIND", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_BITCOIND",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_bitcoind: Option<String>,
     /// The file with that Bitcoin node's user:password, such as ~/.bitcoin/.cookie
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_COOKIE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_COOKIE",
+        value_name = "FILE"
+    )]
     #[arg(hide_short_help = true)]
     chain_cookie: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! The command line. Each command has a file of its own.
 
+mod amount;
 mod answer;
 pub mod args;
 mod ask;
@@ -10,11 +11,13 @@ mod git;
 mod ledger;
 mod lightning;
 mod model;
+mod onchain;
 mod ots;
 mod progress;
 mod purse;
 mod receipt;
 mod sandbox;
+mod savings;
 mod status;
 mod table;
 mod up;
@@ -136,6 +139,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Lightning(command) => lightning::run(output, &client, command).await,
         Command::Sandbox(command) => sandbox::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
+        Command::Onchain(command) => onchain::run(output, &client, command).await,
+        Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Doctor => doctor::run(output, &client).await,
         // These were done above, or are `run`'s.
