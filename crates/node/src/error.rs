@@ -3,6 +3,7 @@
 use inference::store::StoreError;
 use wallet::WalletError;
 use wallet::ecash::EcashError;
+use wallet::vault::VaultError;
 
 use crate::serve::Settled;
 
@@ -63,6 +64,9 @@ pub enum NodeError {
     /// The on-chain wallet refused or failed.
     #[error(transparent)]
     Onchain(#[from] wallet::onchain::OnchainError),
+    /// A vault refused or failed.
+    #[error(transparent)]
+    Vault(#[from] wallet::vault::VaultError),
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -154,6 +158,7 @@ impl NodeError {
             Self::Receipt(error) => error.code(),
             Self::Stamp(error) => error.code(),
             Self::Onchain(error) => error.code(),
+            Self::Vault(error) => error.code(),
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -185,6 +190,7 @@ impl NodeError {
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
             Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
+            Self::Vault(error) => error.hint(),
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -213,6 +219,7 @@ impl NodeError {
             Self::Store(error) => store_status(error),
             Self::Receipt(_) | Self::Onchain(_) => 500,
             Self::Stamp(error) => error.http_status(),
+            Self::Vault(error) => vault_status(error),
             Self::Wallet(error) => wallet_status(error),
             Self::Ecash(error) if error.is_unknown() => 503,
             Self::Ecash(EcashError::Insufficient { .. }) => 402,
@@ -233,6 +240,7 @@ impl NodeError {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
             Self::Stamp(_) | Self::Onchain(_) => true,
+            Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
             other => other.http_status() < 500,
         }
     }
@@ -252,6 +260,22 @@ fn store_status(error: &StoreError) -> u16 {
         "unknown_model" | "not_installed" => 404,
         "invalid_name" => 400,
         _ => 500,
+    }
+}
+
+fn vault_status(error: &VaultError) -> u16 {
+    match error {
+        VaultError::Storage(_) | VaultError::Crypto(_) => 500,
+        VaultError::Source(_) => 502,
+        VaultError::Missing(_) => 404,
+        VaultError::Taken(_) | VaultError::Contradiction { .. } => 409,
+        VaultError::Unauthorized(_) => 401,
+        VaultError::TooMany(_) => 429,
+        VaultError::NotASigner
+        | VaultError::NotYourPath { .. }
+        | VaultError::Allowance { .. }
+        | VaultError::HumanFirst { .. } => 403,
+        _ => 400,
     }
 }
 

@@ -24,6 +24,7 @@ mod serve;
 pub mod stamps;
 mod status;
 mod tasks;
+mod vaults;
 
 pub use config::{ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
 pub use doctor::Finding;
@@ -39,6 +40,10 @@ pub use receipts::{
 };
 pub use serve::{Answer, AnswerEvent, PaymentRequired, Served, Settled};
 pub use status::{Audit, Status};
+pub use vaults::{
+    CheckedView, NewProposal, PeerAnswer, PeerOffer, PeerRequest, ProposalView, VaultBalance,
+    VaultKeyView, VaultView,
+};
 
 pub use inference::openai::{Chunk, ErrorBody, ModelEntry, ModelList, Reply};
 pub use inference::store::{
@@ -53,3 +58,7 @@ pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
 pub use wallet::purse::PurseName;
+// What a proposal travels as, for doors that read and show it.
+pub use wallet::vault::{
+    Description, PSBT_BYTES_MAX, ProposalState, SignerKind, VaultError, join_qr, read_psbt, split_qr,
+};

@@ -19,6 +19,7 @@ use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::receipts::{self, Receipts};
+use crate::vaults::Vaults;
 use crate::{fetch, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub till: EcashWallet,
     /// What the owner and the purses pay from.
     pub purses: EcashWallet,
+    pub vaults: Vaults,
     pub engines: Engines,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
@@ -116,9 +118,11 @@ impl Node {
         let mut purses = open_wallet("purses").await?;
         address.settle(&db, &mut till, &mut purses).await?;
         let receipts = Receipts::load(&db, &seed).await?;
+        let vaults = Vaults::load(&config, &seed)?;
 
         let node = Self {
             inner: Arc::new(Inner {
+                vaults,
                 engines: Engines::new(&config, worker)?,
                 receipts: Mutex::new(receipts),
                 log_grew: Notify::new(),

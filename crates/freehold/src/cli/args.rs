@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
-use super::{ask, calendar, fetch, git, ledger, model, ots, purse, receipt, status, up};
+use super::{ask, calendar, fetch, git, ledger, model, ots, purse, receipt, status, up, vault};
 use crate::output::Output;
 
 /// A private local model that pays and gets paid.
@@ -60,6 +60,9 @@ pub enum Command {
     Git(git::GitCommand),
     /// Run a calendar, at which anyone can timestamp
     Calendar(calendar::CalendarArgs),
+    /// Vaults: bitcoin that people and agents share by one policy
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// How the node is doing
     Status(status::StatusArgs),
     /// Find out what is wrong, and what to do about it

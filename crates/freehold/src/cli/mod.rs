@@ -16,6 +16,7 @@ mod receipt;
 mod status;
 mod table;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -133,6 +134,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Ledger(command) => ledger::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
+        Command::Vault(command) => vault::run(output, &client, command).await,
         Command::Doctor => doctor::run(output, &client).await,
         // These were done above, or are `run`'s.
         _ => Ok(()),

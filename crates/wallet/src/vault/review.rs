@@ -6,7 +6,7 @@ use bitcoin::absolute::LockTime;
 use bitcoin::psbt::Input;
 use bitcoin::sighash::TapSighashType;
 use bitcoin::{Address, Psbt, Sequence, TxOut};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::VaultError;
 use super::propose::INPUTS_MAX;
@@ -28,7 +28,7 @@ const GAP: u32 = 20;
 const HINTS_MAX: usize = 64;
 
 /// An output that leaves the vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paid {
     /// To whom: an address, or a script in hex.
     pub to: String,

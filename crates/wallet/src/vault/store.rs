@@ -2,7 +2,7 @@
 
 use bitcoin::Psbt;
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::VaultError;
 
@@ -54,7 +54,7 @@ pub struct VaultRecord {
 }
 
 /// What became of a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProposalState {
     /// Signatures are collected.
