@@ -46,6 +46,11 @@ impl Home {
         Self::configured("")
     }
 
+    /// The same with more lines for its configuration file.
+    pub fn without_model_but(toml: &str) -> Self {
+        Self::configured(toml)
+    }
+
     fn configured(toml: &str) -> Self {
         let home = Self(Arc::new(Inner {
             dir: tempfile::tempdir().unwrap(),
