@@ -89,8 +89,14 @@ impl House {
             let file = file.to_str().unwrap();
             // First it is only told.
             let told = self.node(name).home().ok(&["vault", "new", file]);
-            assert!(told.contains("any 2 of alice, bob and scout, at once"), "{told}");
-            assert!(told.contains("alice's node signs along with scout"), "{told}");
+            assert!(
+                told.contains("any 2 of alice, bob and scout, at once"),
+                "{told}"
+            );
+            assert!(
+                told.contains("alice's node signs along with scout"),
+                "{told}"
+            );
             assert_eq!(self.run(name, &["list"]), json!([]));
             let made = self.run(name, &["new", file, "--yes"]);
             assert_eq!(made["me"], name);
@@ -146,7 +152,10 @@ impl House {
         let tx = self.sandbox.transaction(&txid).unwrap();
         let payee: Address<_> = PAYEE.parse().unwrap();
         let payee = payee.assume_checked().script_pubkey();
-        let paid = tx.output.iter().find(|output| output.script_pubkey == payee);
+        let paid = tx
+            .output
+            .iter()
+            .find(|output| output.script_pubkey == payee);
         assert_eq!(paid.unwrap().value.to_sat(), amount_sat);
         tx
     }
@@ -165,7 +174,11 @@ async fn a_vault_on_three_nodes() {
 
 /// The agent signs, and the human's node signs along without asking.
 fn within_the_allowance(house: &House) {
-    let id = house.propose("scout", 20_000, &["--path", "everyday", "--memo", "hosting"]);
+    let id = house.propose(
+        "scout",
+        20_000,
+        &["--path", "everyday", "--memo", "hosting"],
+    );
     let signed = house.run("scout", &["sign", &id]);
     assert_eq!(House::signed(&signed), ["scout"]);
     assert_eq!(
@@ -201,12 +214,18 @@ fn by_files(house: &House) {
     let id = house.propose("alice", 15_000, &["--path", "everyday"]);
     house.run("alice", &["sign", &id, "--out", first]);
     house.run("bob", &["sign", first, "--out", second]);
-    assert_eq!(House::signed(&house.run("bob", &["proposal", &id])), ["alice", "bob"]);
+    assert_eq!(
+        House::signed(&house.run("bob", &["proposal", &id])),
+        ["alice", "bob"]
+    );
 
     // What somebody changes on the way isn't signed.
     let mut changed: Psbt = read_psbt(&fs::read(first).unwrap()).unwrap();
     let outputs = &mut changed.unsigned_tx.output;
-    let change = outputs.iter().position(|output| output.value.to_sat() != 15_000).unwrap();
+    let change = outputs
+        .iter()
+        .position(|output| output.value.to_sat() != 15_000)
+        .unwrap();
     outputs[change].value -= Amount::from_sat(1_000);
     let thief = house.file("bob", "thief.psbt");
     fs::write(&thief, changed.serialize()).unwrap();
@@ -216,11 +235,17 @@ fn by_files(house: &House) {
         "vault_changed_after_signature"
     );
     fs::write(thief, "psbt?").unwrap();
-    assert_eq!(house.refused("bob", &["sign", thief]), "vault_proposal_malformed");
+    assert_eq!(
+        house.refused("bob", &["sign", thief]),
+        "vault_proposal_malformed"
+    );
 
     let combined = house.run("alice", &["combine", first, second]);
     assert_eq!(combined["checked"]["is_complete"], true);
-    let codes = house.node("alice").home().ok(&["vault", "proposal", &id, "--qr"]);
+    let codes = house
+        .node("alice")
+        .home()
+        .ok(&["vault", "proposal", &id, "--qr"]);
     assert!(codes.contains("1 of ") && codes.contains('█'), "{codes}");
     house.broadcast("alice", &id, 15_000);
 }
@@ -241,7 +266,10 @@ async fn together(house: &House) {
     let back = house.send("alice", &id, "bob");
     assert_eq!(House::signed(&back), ["alice"]);
     house.run("bob", &["sign", &id]);
-    assert_eq!(House::signed(&house.send("alice", &id, "bob")), ["alice", "bob"]);
+    assert_eq!(
+        House::signed(&house.send("alice", &id, "bob")),
+        ["alice", "bob"]
+    );
     let back = house.send("alice", &id, "scout");
     assert_eq!(House::signed(&back), NAMES);
     let tx = house.broadcast("alice", &id, 30_000);
@@ -254,7 +282,11 @@ async fn together(house: &House) {
     house.run("bob", &["sign", &id]);
     house.send("bob", &id, "alice");
     house.send("bob", &id, "scout");
-    let nonces = house.node("bob").home().data_dir().join("play/vault-nonces");
+    let nonces = house
+        .node("bob")
+        .home()
+        .data_dir()
+        .join("play/vault-nonces");
     let files = fs::read_dir(&nonces).unwrap();
     let lost = files.map(|file| fs::remove_file(file.unwrap().path()).unwrap());
     assert_eq!(lost.count(), 1);
@@ -277,24 +309,33 @@ fn later(house: &House) {
         ("alice", "alone", 10, "bob"),
         ("bob", "recovery", 30, "alice"),
     ] {
-        let args = ["propose", "family", "--to", PAYEE, "--sat", "7000", "--path", path];
+        let args = [
+            "propose", "family", "--to", PAYEE, "--sat", "7000", "--path", path,
+        ];
         assert_eq!(house.refused(name, &args), "vault_path_not_due");
         house.sandbox.mine(delay).unwrap();
         let id = house.propose(name, 7_000, &["--path", path]);
         house.send(name, &id, other);
-        assert_eq!(
-            house.refused(other, &["sign", &id]),
-            "vault_path_not_yours"
-        );
+        assert_eq!(house.refused(other, &["sign", &id]), "vault_path_not_yours");
         let signed = house.run(name, &["sign", &id]);
         assert_eq!(signed["checked"]["is_complete"], true);
         house.broadcast(name, &id, 7_000);
     }
     let args = ["propose", "family", "--to", PAYEE, "--sat", "9000000"];
     assert_eq!(house.refused("alice", &args), "vault_insufficient");
-    let args = ["propose", "family", "--to", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "--sat", "7000"];
+    let args = [
+        "propose",
+        "family",
+        "--to",
+        "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
+        "--sat",
+        "7000",
+    ];
     assert_eq!(house.refused("alice", &args), "vault_payment_invalid");
-    assert_eq!(house.refused("alice", &["sign", "0123456789"]), "vault_missing");
+    assert_eq!(
+        house.refused("alice", &["sign", "0123456789"]),
+        "vault_missing"
+    );
     assert_eq!(house.refused("alice", &["show", "nobody"]), "vault_missing");
 }
 
@@ -327,8 +368,15 @@ async fn strangers(house: &House) {
     assert_eq!(reply.status, 401);
     // Somebody who took a signer's place in the URL only reaches their own node.
     let id = house.propose("alice", 1_000, &["--path", "everyday"]);
-    let (exit, error) = alice.home().error(&["vault", "send-to", &id, "--peer", "http://127.0.0.1:1"]);
-    assert_eq!((exit, &error["error"]["code"]), (1, &json!("upstream_failed")), "{error}");
+    let (exit, error) =
+        alice
+            .home()
+            .error(&["vault", "send-to", &id, "--peer", "http://127.0.0.1:1"]);
+    assert_eq!(
+        (exit, &error["error"]["code"]),
+        (1, &json!("upstream_failed")),
+        "{error}"
+    );
     assert_eq!(house.run("alice", &["drop", &id])["state"], "dropped");
     assert_eq!(house.refused("alice", &["sign", &id]), "vault_missing");
 }

@@ -26,7 +26,9 @@ mod status;
 mod tasks;
 mod vaults;
 
-pub use config::{ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
+pub use config::{
+    ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig,
+};
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
@@ -60,5 +62,6 @@ pub use wallet::ledger::{Transfer, TransferState};
 pub use wallet::purse::PurseName;
 // What a proposal travels as, for doors that read and show it.
 pub use wallet::vault::{
-    Description, PSBT_BYTES_MAX, ProposalState, SignerKind, VaultError, join_qr, read_psbt, split_qr,
+    Description, PSBT_BYTES_MAX, ProposalState, SignerKind, VaultError, join_qr, read_psbt,
+    split_qr,
 };

@@ -16,9 +16,9 @@ pub mod purses;
 pub mod receipts;
 pub mod sessions;
 pub mod stream;
-pub mod vaults;
 #[cfg(test)]
 mod tests;
+pub mod vaults;
 
 use std::sync::Arc;
 

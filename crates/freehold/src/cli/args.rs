@@ -175,19 +175,39 @@ pub struct NodeFlags {
 #[derive(Debug, Args)]
 struct ChainFlags {
     /// The Esplora server with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ESPLORA", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_ESPLORA",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_esplora: Option<String>,
     /// The Electrum server with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ELECTRUM", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_ELECTRUM",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_electrum: Option<String>,
     /// The Bitcoin node's RPC with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_BITCOIND", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_BITCOIND",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_bitcoind: Option<String>,
     /// The file with that Bitcoin node's user:password, such as ~/.bitcoin/.cookie
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_COOKIE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_COOKIE",
+        value_name = "FILE"
+    )]
     #[arg(hide_short_help = true)]
     chain_cookie: Option<PathBuf>,
 }

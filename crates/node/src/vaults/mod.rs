@@ -81,7 +81,8 @@ impl Vaults {
 
     fn source(&self) -> Result<&Source> {
         let missing = || {
-            let what = "no chain source is configured: set `esplora` in [chain], or --chain-esplora";
+            let what =
+                "no chain source is configured: set `esplora` in [chain], or --chain-esplora";
             NodeError::Vault(VaultError::Source(what.into()))
         };
         self.source.as_ref().ok_or_else(missing)
@@ -142,7 +143,10 @@ impl Node {
         let policy = Policy::from_toml(policy).map_err(VaultError::from)?;
         let chain = self.inner.config.network.chain();
         if policy.network != chain {
-            let what = format!("the policy is for {}, this node for {chain}", policy.network);
+            let what = format!(
+                "the policy is for {}, this node for {chain}",
+                policy.network
+            );
             return Err(VaultError::Payment(what).into());
         }
         Ok(Vault::new(policy)?)

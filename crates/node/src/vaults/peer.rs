@@ -98,7 +98,10 @@ impl Node {
             return Ok(received);
         };
         let view = open.watch.lock().await.view();
-        match self.sign_locked(open, proposal, &view, Mode::ByItself).await {
+        match self
+            .sign_locked(open, proposal, &view, Mode::ByItself)
+            .await
+        {
             Ok(signed) => Ok(signed),
             // What isn't signed unasked waits for the owner.
             Err(NodeError::Vault(refusal)) => {
@@ -147,7 +150,10 @@ impl Node {
             .header(TIME, time_unix_s)
             .header(SIGNATURE, signature)
             .body(body.clone());
-        let response = sent.send().await.map_err(|error| failed(error.to_string()))?;
+        let response = sent
+            .send()
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let is_success = response.status().is_success();
         let answer = read(response).await.map_err(&failed)?;
         if !is_success {
@@ -156,7 +162,8 @@ impl Node {
         let answer: PeerAnswer =
             serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
         let psbt = read_psbt(answer.psbt.as_bytes())?;
-        self.vault_receive(Some(&open.record.id), psbt, proposal.memo).await
+        self.vault_receive(Some(&open.record.id), psbt, proposal.memo)
+            .await
     }
 }
 
@@ -164,7 +171,9 @@ async fn read(mut response: reqwest::Response) -> std::result::Result<Vec<u8>, S
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"));
+            return Err(format!(
+                "the answer is longer than {ANSWER_BYTES_MAX} bytes"
+            ));
         }
         body.extend_from_slice(&chunk);
     }

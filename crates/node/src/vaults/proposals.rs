@@ -8,8 +8,8 @@ use wallet::vault::{
     ChainView, Payment, Proposal, ProposalState, VaultError, combine, proposal_id, propose, store,
 };
 
-use super::views::ProposalView;
 use super::OpenVault;
+use super::views::ProposalView;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 

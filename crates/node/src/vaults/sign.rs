@@ -68,7 +68,8 @@ impl Node {
         if reviewed.signed().contains(&signer) {
             return Ok(reviewed.into_psbt());
         }
-        self.permit(open, reviewed.psbt().clone(), view, mode).await?;
+        self.permit(open, reviewed.psbt().clone(), view, mode)
+            .await?;
         reviewed.sign(&vaults.key, &rand::random())?;
         Ok(reviewed.into_psbt())
     }

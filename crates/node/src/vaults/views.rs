@@ -160,7 +160,10 @@ impl Node {
         if let (Some(me), SpendPath::Together) = (me, reviewed.path()) {
             match reviewed.together_step(me)? {
                 TogetherStep::AwaitNonces(missing) => {
-                    return Ok(format!("the nonces of {} are missing", policy.names(&missing)));
+                    return Ok(format!(
+                        "the nonces of {} are missing",
+                        policy.names(&missing)
+                    ));
                 }
                 TogetherStep::GiveNonce | TogetherStep::Sign => {
                     return Ok("it waits for this node's signature too".into());

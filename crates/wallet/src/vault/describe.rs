@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::VaultError;
 use super::definition::{SpendPath, Vault};
+use super::error::VaultError;
 
 /// What a vault means.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -166,7 +166,9 @@ pub fn save_proposal(db: &Connection, proposal: &Proposal) -> Result<(), VaultEr
 
 fn open_count(db: &Connection, vault: &str) -> Result<u64, VaultError> {
     let sql = "SELECT COUNT(*) FROM vault_proposals WHERE vault = ?1 AND state = 'open'";
-    Ok(db.prepare_cached(sql)?.query_row([vault], |row| row.get(0))?)
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([vault], |row| row.get(0))?)
 }
 
 /// A vault's proposal.

@@ -23,7 +23,10 @@ pub fn read(path: &Path) -> Result<String> {
     let bytes = bytes(path)?;
     let bytes = match std::str::from_utf8(&bytes) {
         Ok(text) if text.trim_start().starts_with("B$") => {
-            let parts: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+            let parts: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+                .collect();
             join_qr(&parts).map_err(refused)?
         }
         _ => bytes,
@@ -34,7 +37,9 @@ pub fn read(path: &Path) -> Result<String> {
 /// Writes a PSBT, as bytes if the file's name says so (`.psbt`), otherwise as base64.
 pub fn write(path: &Path, psbt: &str) -> Result<()> {
     let failed = |error| Failure::file("write", path, &error);
-    let is_binary = path.extension().is_some_and(|extension| extension == "psbt");
+    let is_binary = path
+        .extension()
+        .is_some_and(|extension| extension == "psbt");
     let bytes = match is_binary {
         true => read_psbt(psbt.as_bytes()).map_err(refused)?.serialize(),
         false => format!("{psbt}\n").into_bytes(),

@@ -101,21 +101,40 @@ pub struct ProposeArgs {
     /// The vault
     name: String,
     /// The address to pay to
-    #[arg(long, env = "FREEHOLD_VAULT_TO", hide_env = true, value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "FREEHOLD_VAULT_TO",
+        hide_env = true,
+        value_name = "ADDRESS"
+    )]
     to: String,
     /// How much to pay
     #[arg(long, env = "FREEHOLD_VAULT_SAT", hide_env = true, value_name = "SAT")]
-    #[arg(id = "vault_sat", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        id = "vault_sat",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     sat: Option<u64>,
     /// Pay everything that the path can spend
     #[arg(long, env = "FREEHOLD_VAULT_ALL", hide_env = true)]
     #[arg(value_parser = clap::builder::FalseyValueParser::new())]
     all: bool,
     /// The path to take [default: the cheapest that is open at once]
-    #[arg(long, env = "FREEHOLD_VAULT_PATH", hide_env = true, value_name = "NAME")]
+    #[arg(
+        long,
+        env = "FREEHOLD_VAULT_PATH",
+        hide_env = true,
+        value_name = "NAME"
+    )]
     path: Option<String>,
     /// What it is for
-    #[arg(long, env = "FREEHOLD_VAULT_MEMO", hide_env = true, value_name = "TEXT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_VAULT_MEMO",
+        hide_env = true,
+        value_name = "TEXT"
+    )]
     memo: Option<String>,
     #[command(flatten)]
     rate: FeeRate,
