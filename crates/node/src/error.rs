@@ -4,6 +4,7 @@ use inference::store::StoreError;
 use wallet::WalletError;
 use wallet::cashier::CashierError;
 use wallet::ecash::EcashError;
+use wallet::vault::VaultError;
 
 use crate::serve::Settled;
 
@@ -86,6 +87,9 @@ pub enum NodeError {
     /// Neither an amount nor all, or both.
     #[error("a payment is of an amount, or of all there is")]
     OnchainAmount,
+    /// A vault refused or failed.
+    #[error(transparent)]
+    Vault(#[from] wallet::vault::VaultError),
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -194,6 +198,7 @@ impl NodeError {
             Self::PaymentFailed(_) => "payment_failed",
             Self::OnchainOff => "onchain_off",
             Self::OnchainAmount => "amount_invalid",
+            Self::Vault(error) => error.code(),
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -235,6 +240,7 @@ impl NodeError {
                 "name a chain source: [chain] in the configuration file, or --chain-esplora"
             }
             Self::OnchainAmount => "give an amount such as 20000sat, or --all",
+            Self::Vault(error) => error.hint(),
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -265,6 +271,7 @@ impl NodeError {
             Self::Receipt(_) => 500,
             Self::Onchain(error) => error.http_status(),
             Self::Stamp(error) => error.http_status(),
+            Self::Vault(error) => vault_status(error),
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,
             Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
@@ -290,6 +297,7 @@ impl NodeError {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
             Self::Stamp(_) | Self::Onchain(_) | Self::PaymentFailed(_) => true,
+            Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
             other => other.http_status() < 500,
         }
     }
@@ -309,6 +317,22 @@ fn store_status(error: &StoreError) -> u16 {
         "unknown_model" | "not_installed" => 404,
         "invalid_name" => 400,
         _ => 500,
+    }
+}
+
+fn vault_status(error: &VaultError) -> u16 {
+    match error {
+        VaultError::Storage(_) | VaultError::Crypto(_) => 500,
+        VaultError::Source(_) => 502,
+        VaultError::Missing(_) => 404,
+        VaultError::Taken(_) | VaultError::Contradiction { .. } => 409,
+        VaultError::Unauthorized(_) => 401,
+        VaultError::TooMany(_) => 429,
+        VaultError::NotASigner
+        | VaultError::NotYourPath { .. }
+        | VaultError::Allowance { .. }
+        | VaultError::HumanFirst { .. } => 403,
+        _ => 400,
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn secret(path: &Path, make: impl FnOnce() -> String) -> Result<Strin
     read_secret(path)
 }
 
-fn read_secret(path: &Path) -> Result<String> {
+pub(crate) fn read_secret(path: &Path) -> Result<String> {
     let describe = || NodeError::file(format!("reading {}", path.display()));
     let file = File::open(path).map_err(describe())?;
     let mode = file.metadata().map_err(describe())?.permissions().mode();
@@ -120,7 +120,7 @@ fn read_secret(path: &Path) -> Result<String> {
 }
 
 /// Writes beside, fsyncs, renames: a secret is whole or not there.
-fn write_secret(path: &Path, text: &[u8]) -> Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &[u8]) -> Result<()> {
     let describe = || NodeError::file(format!("writing {}", path.display()));
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new()

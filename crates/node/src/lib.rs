@@ -31,6 +31,7 @@ mod serve;
 pub mod stamps;
 mod status;
 mod tasks;
+mod vaults;
 
 pub use config::{
     ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
@@ -54,6 +55,10 @@ pub use receipts::{
 };
 pub use serve::{Answer, AnswerEvent, PaymentRequired, Served, Settled};
 pub use status::{Audit, Status};
+pub use vaults::{
+    CheckedView, NewProposal, PeerAnswer, PeerOffer, PeerRequest, ProposalView, VaultBalance,
+    VaultKeyView, VaultView,
+};
 
 pub use inference::openai::{Chunk, ErrorBody, ModelEntry, ModelList, Reply};
 pub use inference::store::{
@@ -73,3 +78,8 @@ pub use wallet::onchain::{
 };
 pub use wallet::purse::PurseName;
 pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};
+// What a proposal travels as, for doors that read and show it.
+pub use wallet::vault::{
+    Description, PSBT_BYTES_MAX, ProposalState, SignerKind, VaultError, join_qr, read_psbt,
+    split_qr,
+};

@@ -23,6 +23,8 @@ use crate::neighbourhood::Neighbourhood;
 use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
 use crate::{fetch, lightning, purses, serve};
+use crate::vaults::Vaults;
+use crate::{fetch, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ pub(crate) struct Inner {
     pub purses: EcashWallet,
     /// Bitcoin on the chain, if the chain can be seen.
     pub onchain: Option<Onchain>,
+    pub vaults: Vaults,
     pub engines: Engines,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
@@ -85,7 +88,7 @@ impl Node {
     ///
     /// # Errors
     /// `already_running` if another process has the directory; or a file or database error.
-    pub async fn open(config: Config, worker: Worker) -> Result<Self> {
+    pub async fn open(mut config: Config, worker: Worker) -> Result<Self> {
         let dir = config.network_dir();
         files::private_dir(&dir)?;
         let lock = files::lock(&dir)?;
@@ -116,8 +119,10 @@ impl Node {
             }
             _ => None,
         };
-        let chain_url = neighbourhood.as_ref().map(Neighbourhood::url);
-        let cashier = lightning::open(&config, &seed, &db, chain_url).await?;
+        if let Some(neighbourhood) = &neighbourhood {
+            config.chain.esplora = Some(neighbourhood.url());
+        }
+        let cashier = lightning::open(&config, &seed, &db).await?;
 
         let address = MintAddress::load(&db, &config).await?;
         let mint = match config.mint_url {
@@ -143,9 +148,11 @@ impl Node {
         address.settle(&db, &mut till, &mut purses).await?;
         let receipts = Receipts::load(&db, &seed).await?;
         let onchain = Onchain::open(&config, &seed).await?;
+        let vaults = Vaults::load(&config, &seed)?;
 
         let node = Self {
             inner: Arc::new(Inner {
+                vaults,
                 engines: Engines::new(&config, worker)?,
                 receipts: Mutex::new(receipts),
                 log_grew: Notify::new(),

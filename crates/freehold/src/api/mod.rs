@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod vaults;
 
 use std::sync::Arc;
 
@@ -86,6 +87,27 @@ fn public_routes() -> Router<App> {
         .route("/v1/chat/completions", post(chat::completions))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*address}", get(log::tile))
+        // For the nodes of a vault's other signers, who sign their requests.
+        .route("/vault/{id}/proposals", post(vaults::from_peer))
+}
+
+/// Vaults: only the owner's.
+fn vault_routes() -> Router<App> {
+    Router::new()
+        .route("/vault-key", get(vaults::key))
+        .route("/vaults", get(vaults::list).post(vaults::create))
+        .route("/vaults/{name}", get(vaults::show))
+        .route("/vaults/{name}/address", post(vaults::address))
+        .route("/vaults/{name}/proposals", post(vaults::propose))
+        .route(
+            "/vault-proposals",
+            get(vaults::proposals).post(vaults::receive),
+        )
+        .route("/vault-proposals/{id}", get(vaults::proposal))
+        .route("/vault-proposals/{id}/sign", post(vaults::sign))
+        .route("/vault-proposals/{id}/send", post(vaults::send))
+        .route("/vault-proposals/{id}/broadcast", post(vaults::broadcast))
+        .route("/vault-proposals/{id}/drop", post(vaults::give_up))
 }
 
 /// What only the owner may do, except for `purse` and `fetch`, which purses use too.
@@ -113,6 +135,7 @@ fn owner_routes() -> Router<App> {
         .route("/receipts/by-answer/{sha256}", get(receipts::by_answer))
         .route("/receipt-key", get(receipts::key))
         .merge(onchain_routes())
+        .merge(vault_routes())
 }
 
 /// Bitcoin on the chain.

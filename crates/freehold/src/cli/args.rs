@@ -9,7 +9,7 @@ use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
     ask, calendar, fetch, git, ledger, lightning, model, onchain, ots, purse, receipt, sandbox,
-    savings, status, up,
+    savings, status, up, vault,
 };
 use crate::output::Output;
 
@@ -75,6 +75,9 @@ pub enum Command {
     Git(git::GitCommand),
     /// Run a calendar, at which anyone can timestamp
     Calendar(calendar::CalendarArgs),
+    /// Vaults: bitcoin that people and agents share by one policy
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// How the node is doing
     Status(status::StatusArgs),
     /// Find out what is wrong, and what to do about it

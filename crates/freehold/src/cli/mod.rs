@@ -21,6 +21,7 @@ mod savings;
 mod status;
 mod table;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -142,6 +143,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Onchain(command) => onchain::run(output, &client, command).await,
         Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
+        Command::Vault(command) => vault::run(output, &client, command).await,
         Command::Doctor => doctor::run(output, &client).await,
         // These were done above, or are `run`'s.
         _ => Ok(()),

@@ -14,22 +14,18 @@ use crate::keys::Seed;
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Opens the Lightning node, on networks that have one. `sandbox_url` is the chain of this very process.
+/// Opens the Lightning node, on networks that have one.
 pub(crate) async fn open(
     config: &Config,
     seed: &Seed,
     db: &Db,
-    sandbox_url: Option<String>,
 ) -> Result<Option<Cashier>> {
     if !config.network.has_lightning() {
         return Ok(None);
     }
     let folder = config.network_dir().join("lightning");
     files::private_dir(&folder)?;
-    let chain = match sandbox_url {
-        Some(url) => ChainSource::Esplora { url },
-        None => chain_source(&config.chain, config.network)?,
-    };
+    let chain = chain_source(&config.chain, config.network)?;
     let mut lightning = LightningConfig::new(
         config.network.chain(),
         folder,

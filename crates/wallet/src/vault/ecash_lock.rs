@@ -7,8 +7,8 @@
 use std::str::FromStr as _;
 
 use cdk::nuts::{
-    Conditions, KeySetInfo, Nut10Secret, Proofs, PublicKey, SecretKey, SigFlag,
-    SpendingConditions, Token,
+    Conditions, KeySetInfo, Nut10Secret, Proofs, PublicKey, SecretKey, SigFlag, SpendingConditions,
+    Token,
 };
 use serde::Serialize;
 
@@ -54,7 +54,9 @@ impl EcashLock {
         let mut keys = rule_keys(policy, open, number)?.into_iter();
         let first = keys.next().ok_or_else(|| crypto("a path of nobody"))?;
         let others: Vec<PublicKey> = keys.collect();
-        let refund_keys = late.map(|rule| rule_keys(policy, rule, number)).transpose()?;
+        let refund_keys = late
+            .map(|rule| rule_keys(policy, rule, number))
+            .transpose()?;
         let conditions = Conditions {
             locktime: opens_unix_s,
             pubkeys: Some(others).filter(|others| !others.is_empty()),
@@ -210,10 +212,14 @@ impl EcashLock {
         for (place, signer) in policy.signers.iter().enumerate() {
             let key = ecash_key(signer, self.number)?;
             let has_signed = |proof: &cdk::nuts::Proof| {
-                let signatures = proof.witness.as_ref().and_then(cdk::nuts::Witness::signatures);
+                let signatures = proof
+                    .witness
+                    .as_ref()
+                    .and_then(cdk::nuts::Witness::signatures);
                 signatures.unwrap_or_default().iter().any(|signature| {
-                    bitcoin::secp256k1::schnorr::Signature::from_str(signature)
-                        .is_ok_and(|signature| key.verify(proof.secret.as_bytes(), &signature).is_ok())
+                    bitcoin::secp256k1::schnorr::Signature::from_str(signature).is_ok_and(
+                        |signature| key.verify(proof.secret.as_bytes(), &signature).is_ok(),
+                    )
                 })
             };
             if proofs.iter().all(has_signed) {
@@ -239,7 +245,10 @@ fn rules(policy: &Policy) -> Result<(&PathRule, Option<&PathRule>), VaultError> 
 }
 
 fn rule_keys(policy: &Policy, rule: &PathRule, number: u32) -> Result<Vec<PublicKey>, VaultError> {
-    let signers = rule.who.iter().filter_map(|&place| policy.signers.get(place));
+    let signers = rule
+        .who
+        .iter()
+        .filter_map(|&place| policy.signers.get(place));
     signers.map(|signer| ecash_key(signer, number)).collect()
 }
 

@@ -36,6 +36,7 @@ mod watch;
 
 pub use aggregate::Group;
 pub use bbqr::{join as join_qr, split as split_qr};
+pub use definition::{Keychain, Leaf, LeafKey, Place, SpendPath, TOGETHER, Vault};
 pub use delay::{Delay, DelayError};
 pub use describe::{Description, PathWords, SignerWords};
 pub use ecash_lock::{EcashLock, LockStanding};
@@ -52,7 +53,5 @@ pub use review::{Paid, Reviewed};
 pub use signer::SignerKey;
 pub use source::Source;
 pub use store::{Proposal, ProposalState, VaultRecord};
-pub use definition::{Keychain, Leaf, LeafKey, Place, SpendPath, TOGETHER, Vault};
 pub use view::{ChainView, Coin};
 pub use watch::Watch;
-

@@ -81,6 +81,17 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Whether the network has a transaction, in a block or on its way.
+    ///
+    /// # Errors
+    /// `Source`.
+    pub async fn knows(&self, txid: &Txid) -> Result<bool, VaultError> {
+        let known = self.client.get_tx(txid).await.map_err(source)?;
+        Ok(known.is_some())
+    }
+}
+
 fn source(error: impl std::fmt::Display) -> VaultError {
     let text: String = error.to_string().chars().take(300).collect();
     VaultError::Source(text)

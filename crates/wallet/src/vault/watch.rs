@@ -10,8 +10,8 @@ use bdk_wallet::rusqlite::Connection;
 use bdk_wallet::{KeychainKind, LocalOutput, PersistedWallet, Wallet};
 use bitcoin::Address;
 
-use super::error::VaultError;
 use super::definition::{Keychain, Place, Vault};
+use super::error::VaultError;
 use super::view::{ChainView, Coin};
 
 /// What a vault has, by what is known of the chain.

@@ -23,7 +23,10 @@ fn lockable() -> Policy {
 }
 
 fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 struct Till {
@@ -36,10 +39,14 @@ impl Till {
     async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        let mint = EmbeddedMint::play(&path("mint.db"), &[1; 64], MINT_URL).await.unwrap();
+        let mint = EmbeddedMint::play(&path("mint.db"), &[1; 64], MINT_URL)
+            .await
+            .unwrap();
         let wallet = async |name: &str, seed| {
             let access = MintAccess::Embedded(mint.clone());
-            EcashWallet::open(&path(name), MINT_URL, [seed; 64], access).await.unwrap()
+            EcashWallet::open(&path(name), MINT_URL, [seed; 64], access)
+                .await
+                .unwrap()
         };
         let payer = wallet("payer.db", 2).await;
         let receiver = wallet("receiver.db", 3).await;
@@ -54,7 +61,11 @@ impl Till {
 
     async fn locked(&self, lock: &EcashLock, amount_sat: u64) -> String {
         let conditions = lock.conditions().clone();
-        let issued = self.payer.issue_locked(amount_sat, conditions).await.unwrap();
+        let issued = self
+            .payer
+            .issue_locked(amount_sat, conditions)
+            .await
+            .unwrap();
         issued.token.clone()
     }
 }
@@ -83,7 +94,11 @@ async fn two_of_three_machines_open_a_lock() {
     );
     assert!(till.receiver.redeem(&one).await.is_err());
     let both = sign(&one, "scout").unwrap();
-    assert!(read.standing(&policy, &both, &keysets, now_s()).unwrap().is_open);
+    assert!(
+        read.standing(&policy, &both, &keysets, now_s())
+            .unwrap()
+            .is_open
+    );
     assert_eq!(till.receiver.redeem(&both).await.unwrap(), 21);
     assert!(till.receiver.redeem(&both).await.is_err());
 }
@@ -107,7 +122,11 @@ async fn the_second_path_opens_with_its_time() {
     while now_s() <= opens {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(lock.standing(&policy, &early, &keysets, now_s()).unwrap().is_open);
+    assert!(
+        lock.standing(&policy, &early, &keysets, now_s())
+            .unwrap()
+            .is_open
+    );
     assert_eq!(till.receiver.redeem(&early).await.unwrap(), 34);
 }
 
@@ -135,7 +154,10 @@ fn what_a_lock_cant_say_is_refused() {
 
 #[test]
 fn a_mint_must_say_that_it_enforces_locks() {
-    let silent: MintInfo = serde_json::from_str(r#"{"nuts":{"4":{"methods":[],"disabled":false},"5":{"methods":[],"disabled":false}}}"#).unwrap();
+    let silent: MintInfo = serde_json::from_str(
+        r#"{"nuts":{"4":{"methods":[],"disabled":false},"5":{"methods":[],"disabled":false}}}"#,
+    )
+    .unwrap();
     assert!(!enforces_locks(&silent));
     let half: MintInfo = serde_json::from_str(r#"{"nuts":{"4":{"methods":[],"disabled":false},"5":{"methods":[],"disabled":false},"10":{"supported":true}}}"#).unwrap();
     assert!(!enforces_locks(&half));
