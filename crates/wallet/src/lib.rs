@@ -1,6 +1,6 @@
 //! Money that an agent cannot overspend.
 //!
-//! Four parts, each usable without the others:
+//! Five parts, each usable without the others:
 //!
 //! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
 //!   transfer between two accounts; what is reserved counts as spent.
@@ -9,6 +9,7 @@
 //! - [`ecash`]: Cashu rails on `cdk`: an embedded mint for play money, and wallets
 //!   whose every operation can be settled after a crash.
 //! - [`onchain`]: a wallet with one address, which writes 32 bytes into the chain.
+//! - [`nwc`]: Nostr Wallet Connect: other programs use a wallet of ours, or we use theirs.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
@@ -18,6 +19,7 @@ pub mod db;
 pub mod ecash;
 mod error;
 pub mod ledger;
+pub mod nwc;
 pub mod onchain;
 pub mod purse;
 

@@ -37,6 +37,8 @@ pub enum Account {
     PurseEcash,
     /// Ecash that customers paid with.
     TillEcash,
+    /// Money of other people's wallets that back purses.
+    OtherWallets,
     /// What the owner can spend.
     Owner,
     /// What an agent's purse can spend.
@@ -52,7 +54,7 @@ impl Account {
     #[must_use]
     pub const fn kind(&self) -> AccountKind {
         match self {
-            Self::PurseEcash | Self::TillEcash => AccountKind::Asset,
+            Self::PurseEcash | Self::TillEcash | Self::OtherWallets => AccountKind::Asset,
             Self::Owner | Self::Purse(_) | Self::SalesHeld => AccountKind::Liability,
             Self::InferenceIncome => AccountKind::Income,
         }
@@ -64,6 +66,7 @@ impl fmt::Display for Account {
         match self {
             Self::PurseEcash => f.write_str("ecash:purses"),
             Self::TillEcash => f.write_str("ecash:till"),
+            Self::OtherWallets => f.write_str("nwc:wallets"),
             Self::Owner => f.write_str("owner"),
             Self::Purse(name) => write!(f, "purse:{name}"),
             Self::SalesHeld => f.write_str("sales:held"),
