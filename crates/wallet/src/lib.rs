@@ -14,6 +14,7 @@
 //! - [`cashier`]: pays and is paid over Lightning, and books it.
 //! - [`onchain`]: bitcoin on the chain, on `bdk_wallet`: coins, payments, PSBTs, watching.
 //! - [`savings`]: sweeps what is too much for this machine to keys that it doesn't hold.
+//! - [`nwc`]: Nostr Wallet Connect: other programs use a wallet of ours, or we use theirs.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
@@ -25,6 +26,7 @@ pub mod ecash;
 mod error;
 pub mod ledger;
 pub mod lightning;
+pub mod nwc;
 pub mod onchain;
 pub mod purse;
 pub mod savings;
