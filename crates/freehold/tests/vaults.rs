@@ -31,7 +31,7 @@ impl House {
         let config = format!("[chain]\nesplora = '{}'", sandbox.url());
         let mut nodes = Vec::new();
         for _ in NAMES {
-            nodes.push(Node::start(&Home::without_model_but(&config)).await);
+            nodes.push(Node::start(&Home::without_model_on("play", &config)).await);
         }
         let mut house = Self {
             sandbox,

@@ -2,6 +2,7 @@
 
 use inference::store::StoreError;
 use wallet::WalletError;
+use wallet::cashier::CashierError;
 use wallet::ecash::EcashError;
 use wallet::vault::VaultError;
 
@@ -64,6 +65,28 @@ pub enum NodeError {
     /// The on-chain wallet refused or failed.
     #[error(transparent)]
     Onchain(#[from] wallet::onchain::OnchainError),
+    /// Lightning refused or failed.
+    #[error(transparent)]
+    Lightning(#[from] wallet::lightning::LightningError),
+    /// This network has no Lightning.
+    #[error("the network `play` has no Lightning")]
+    NoLightning,
+    /// This isn't the network `sandbox`.
+    #[error("only the network `sandbox` has a chain and a neighbour of its own")]
+    NoSandbox,
+    /// The network `sandbox` failed.
+    #[cfg(feature = "sandbox")]
+    #[error("the sandbox: {0}")]
+    Sandbox(#[from] sandbox::Error),
+    /// A payment failed for good.
+    #[error("the payment failed: {0}")]
+    PaymentFailed(String),
+    /// No chain source is named.
+    #[error("this node sees no chain, so it has no bitcoin on it")]
+    OnchainOff,
+    /// Neither an amount nor all, or both.
+    #[error("a payment is of an amount, or of all there is")]
+    OnchainAmount,
     /// A vault refused or failed.
     #[error(transparent)]
     Vault(#[from] wallet::vault::VaultError),
@@ -126,6 +149,15 @@ pub enum NodeError {
     },
 }
 
+impl From<CashierError> for NodeError {
+    fn from(error: CashierError) -> Self {
+        match error {
+            CashierError::Books(error) => Self::Wallet(error),
+            CashierError::Lightning(error) => Self::Lightning(error),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for NodeError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Wallet(error.into())
@@ -158,6 +190,14 @@ impl NodeError {
             Self::Receipt(error) => error.code(),
             Self::Stamp(error) => error.code(),
             Self::Onchain(error) => error.code(),
+            Self::Lightning(error) => error.code(),
+            Self::NoLightning => "no_lightning",
+            Self::NoSandbox => "no_sandbox",
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => "sandbox_failed",
+            Self::PaymentFailed(_) => "payment_failed",
+            Self::OnchainOff => "onchain_off",
+            Self::OnchainAmount => "amount_invalid",
             Self::Vault(error) => error.code(),
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
@@ -189,7 +229,17 @@ impl NodeError {
             Self::Http402(error) => error.hint(),
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
-            Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
+            Self::Lightning(error) => error.hint(),
+            Self::NoLightning => "use --network sandbox to try it out",
+            Self::NoSandbox => "use --network sandbox",
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => "check the amount and the address",
+            Self::PaymentFailed(_) => "nothing was paid; try again, or allow a higher fee",
+            Self::Onchain(error) => error.hint(),
+            Self::OnchainOff => {
+                "name a chain source: [chain] in the configuration file, or --chain-esplora"
+            }
+            Self::OnchainAmount => "give an amount such as 20000sat, or --all",
             Self::Vault(error) => error.hint(),
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
@@ -211,16 +261,23 @@ impl NodeError {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::Config(_) | Self::SecretExposed(_) | Self::File { .. } => 500,
-            Self::AlreadyRunning(_) | Self::PaymentUsed => 409,
+            Self::AlreadyRunning(_) | Self::PaymentUsed | Self::OnchainOff => 409,
+            Self::OnchainAmount => 400,
             Self::TokenInvalid => 401,
             Self::ModelMissing => 503,
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
             Self::Inference(error) => error.http_status(),
             Self::Store(error) => store_status(error),
-            Self::Receipt(_) | Self::Onchain(_) => 500,
+            Self::Receipt(_) => 500,
+            Self::Onchain(error) => error.http_status(),
             Self::Stamp(error) => error.http_status(),
             Self::Vault(error) => vault_status(error),
             Self::Wallet(error) => wallet_status(error),
+            Self::Lightning(error) if error.is_unknown() => 504,
+            Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
+            #[cfg(feature = "sandbox")]
+            Self::Sandbox(_) => 400,
+            Self::PaymentFailed(_) => 502,
             Self::Ecash(error) if error.is_unknown() => 503,
             Self::Ecash(EcashError::Insufficient { .. }) => 402,
             Self::Ecash(_) | Self::PaymentTooMuch { .. } | Self::BadFetch(_) => 400,
@@ -239,7 +296,7 @@ impl NodeError {
         match self {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
-            Self::Stamp(_) | Self::Onchain(_) => true,
+            Self::Stamp(_) | Self::Onchain(_) | Self::PaymentFailed(_) => true,
             Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
             other => other.http_status() < 500,
         }
@@ -282,7 +339,7 @@ fn vault_status(error: &VaultError) -> u16 {
 fn wallet_status(error: &WalletError) -> u16 {
     match error {
         WalletError::Database(_) | WalletError::TransferState { .. } => 500,
-        WalletError::UnknownPurse(_) => 404,
+        WalletError::UnknownPurse(_) | WalletError::UnknownInvoice(_) => 404,
         WalletError::PurseExists(_) | WalletError::IdempotencyConflict(_) => 409,
         WalletError::Insufficient { .. } => 402,
         WalletError::Revoked(_) | WalletError::Budget { .. } => 403,

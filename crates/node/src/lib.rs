@@ -14,9 +14,16 @@ mod error;
 mod fetch;
 mod files;
 mod keys;
+pub mod lightning;
 mod locks;
 mod mint_address;
+#[cfg(feature = "sandbox")]
+mod neighbourhood;
+#[cfg(not(feature = "sandbox"))]
+#[path = "no_neighbourhood.rs"]
+mod neighbourhood;
 mod node;
+mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
@@ -27,14 +34,20 @@ mod tasks;
 mod vaults;
 
 pub use config::{
-    ChainConfig, Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig,
+    ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
+    TimestampConfig,
 };
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
 pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
+pub use neighbourhood::SandboxView;
 pub use node::{Caller, Node};
+pub use onchain::{
+    BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
+    WatchedWallet,
+};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -59,7 +72,12 @@ pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::onchain::{
+    AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
+    SpendState, TxView,
+};
 pub use wallet::purse::PurseName;
+pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};
 // What a proposal travels as, for doors that read and show it.
 pub use wallet::vault::{
     Description, PSBT_BYTES_MAX, ProposalState, SignerKind, VaultError, join_qr, read_psbt,

@@ -8,17 +8,21 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use crate::tasks::Tasks;
 use tokio::sync::{Mutex, Notify};
 use wallet::Db;
-use wallet::ecash::{EcashWallet, MintAccess, PlayMint};
+use wallet::cashier::{Backing, Cashier};
+use wallet::ecash::{EcashWallet, EmbeddedMint, MintAccess};
 use wallet::purse::{self, PurseName};
 
-use crate::config::Config;
+use crate::config::{Config, Network};
 use crate::engine::{Engines, Worker};
 use crate::error::{NodeError, Result};
 use crate::files;
 use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
+use crate::neighbourhood::Neighbourhood;
+use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
+use crate::{fetch, lightning, purses, serve};
 use crate::vaults::Vaults;
 use crate::{fetch, purses, serve};
 
@@ -43,11 +47,17 @@ pub(crate) struct Inner {
     pub config: Config,
     pub owner_token: String,
     pub db: Db,
-    pub mint: Option<PlayMint>,
+    /// The chain and the counterparty of the network `sandbox`.
+    pub neighbourhood: Option<Neighbourhood>,
+    /// Pays and is paid over Lightning, on all networks but `play`.
+    pub cashier: Option<Cashier>,
+    pub mint: Option<EmbeddedMint>,
     /// What customers pay into.
     pub till: EcashWallet,
     /// What the owner and the purses pay from.
     pub purses: EcashWallet,
+    /// Bitcoin on the chain, if the chain can be seen.
+    pub onchain: Option<Onchain>,
     pub vaults: Vaults,
     pub engines: Engines,
     pub receipts: Mutex<Receipts>,
@@ -78,7 +88,7 @@ impl Node {
     ///
     /// # Errors
     /// `already_running` if another process has the directory; or a file or database error.
-    pub async fn open(config: Config, worker: Worker) -> Result<Self> {
+    pub async fn open(mut config: Config, worker: Worker) -> Result<Self> {
         let dir = config.network_dir();
         files::private_dir(&dir)?;
         let lock = files::lock(&dir)?;
@@ -97,16 +107,35 @@ impl Node {
             tx.execute_batch(receipts::ANCHORS_SCHEMA)?;
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
+            tx.execute_batch(lightning::SCHEMA)?;
             Ok(tx.execute_batch(purses::SCHEMA)?)
         })
         .await?;
+
+        let neighbourhood = match config.network {
+            // With another node's chain named, this one moves in there.
+            Network::Sandbox if !config.chain.is_set() => {
+                Some(Neighbourhood::open(&config, &seed).await?)
+            }
+            _ => None,
+        };
+        if let Some(neighbourhood) = &neighbourhood {
+            config.chain.esplora = Some(neighbourhood.url());
+        }
+        let cashier = lightning::open(&config, &seed, &db).await?;
 
         let address = MintAddress::load(&db, &config).await?;
         let mint = match config.mint_url {
             Some(_) => None,
             None => {
-                let path = dir.join("mint.db");
-                Some(PlayMint::open(&path, &seed.derive("mint"), address.wanted()).await?)
+                let (path, keys) = (dir.join("mint.db"), seed.derive("mint"));
+                Some(match &cashier {
+                    Some(cashier) => {
+                        let backing = Arc::new(Backing::new(cashier.clone()));
+                        EmbeddedMint::backed(&path, &keys, address.wanted(), backing).await?
+                    }
+                    None => EmbeddedMint::play(&path, &keys, address.wanted()).await?,
+                })
             }
         };
         let open_wallet = async |name: &str| {
@@ -118,6 +147,7 @@ impl Node {
         let mut purses = open_wallet("purses").await?;
         address.settle(&db, &mut till, &mut purses).await?;
         let receipts = Receipts::load(&db, &seed).await?;
+        let onchain = Onchain::open(&config, &seed).await?;
         let vaults = Vaults::load(&config, &seed)?;
 
         let node = Self {
@@ -129,9 +159,12 @@ impl Node {
                 config,
                 owner_token,
                 db,
+                neighbourhood,
+                cashier,
                 mint,
                 till,
                 purses,
+                onchain,
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
@@ -146,7 +179,8 @@ impl Node {
     }
 
     /// Starts the model, and the background work: unfinished sales and payments are
-    /// brought to their end, old answers are forgotten, the log of receipts is anchored.
+    /// brought to their end, old answers are forgotten, the log of receipts is anchored, the chain
+    /// is followed.
     ///
     /// # Errors
     /// If the model doesn't start (`model_missing` if there is none). The background work
@@ -164,6 +198,22 @@ impl Node {
         self.inner
             .tasks
             .spawn(async move { node.keep_upgrading().await });
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_mining().await });
+        if let (Some(neighbourhood), Some(cashier)) =
+            (&self.inner.neighbourhood, &self.inner.cashier)
+        {
+            // Without it the node does all the same what it can.
+            if let Err(error) = neighbourhood.welcome(cashier.lightning()).await {
+                tracing::warn!(code = error.code(), "the sandbox: {error}");
+            }
+        }
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_onchain().await });
         self.inner.engines.get().await.map(|_| ())
     }
 
@@ -174,6 +224,12 @@ impl Node {
         self.inner.engines.shutdown().await;
         if let Some(mint) = &self.inner.mint {
             mint.stop().await;
+        }
+        if let Some(cashier) = &self.inner.cashier {
+            cashier.lightning().stop().await;
+        }
+        if let Some(neighbourhood) = &self.inner.neighbourhood {
+            neighbourhood.stop().await;
         }
     }
 
@@ -192,7 +248,7 @@ impl Node {
     /// The embedded mint, if this node has one.
     #[must_use]
     pub fn mint(&self) -> Option<Arc<cdk::Mint>> {
-        self.inner.mint.as_ref().map(PlayMint::inner)
+        self.inner.mint.as_ref().map(EmbeddedMint::inner)
     }
 
     /// Selects a model; a running engine changes to it.

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use wallet::cashier::books::{Holder, PaymentState};
 use wallet::ledger::{self, Account, NewTransfer};
 use wallet::purse::{self, Budget, Purse, PurseName, PurseToken};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
 
-use crate::error::Result;
+use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
 /// Money on its way in from the mint.
@@ -90,6 +91,8 @@ struct Funding {
 /// How long a funding may stay undelivered before it is forgotten; the mint's quote has
 /// expired by then.
 const FUNDING_MAX_MS: i64 = 2 * 60 * 60 * 1_000;
+/// What the way to a mint elsewhere may cost. The way to our own costs nothing.
+const FUNDING_FEE_MAX_MSAT: u64 = 50_000;
 
 impl Node {
     /// Makes a purse with no money in it.
@@ -184,9 +187,9 @@ impl Node {
     }
 
     async fn fund_from_mint(&self, name: &PurseName, amount_sat: u64) -> Result<()> {
-        let quote_id = self.inner.purses.quote_funding(amount_sat).await?;
+        let quote = self.inner.purses.quote_funding(amount_sat).await?;
         let funding = Funding {
-            quote_id,
+            quote_id: quote.id,
             purse: name.clone(),
             amount_sat,
             created_ms: now_ms(),
@@ -203,8 +206,32 @@ impl Node {
                 Ok(())
             })
             .await?;
+        if let Err(error) = self.pay_for_funding(quote.request).await {
+            self.forget_funding(funding.quote_id).await?;
+            return Err(error);
+        }
         let arrived_sat = self.inner.purses.fund(&funding.quote_id).await?;
         self.book_funding(funding, arrived_sat).await
+    }
+
+    /// Pays the mint from the owner's Lightning money. On `play` there is none: the mint there takes nothing.
+    async fn pay_for_funding(&self, request: String) -> Result<()> {
+        let Some(cashier) = &self.inner.cashier else {
+            return Ok(());
+        };
+        let payment = wallet::cashier::Payment {
+            holder: Holder::Owner,
+            request,
+            amount_msat: None,
+            fee_max_msat: FUNDING_FEE_MAX_MSAT,
+        };
+        match cashier.pay(payment).await {
+            // Paid, or still under way: what comes of it is found later.
+            Ok(paid) if paid.state != PaymentState::Failed => Ok(()),
+            Ok(paid) => Err(NodeError::PaymentFailed(paid.reason.unwrap_or_default())),
+            Err(error) if error.is_definitive() => Err(error.into()),
+            Err(_) => Ok(()),
+        }
     }
 
     async fn book_funding(&self, funding: Funding, arrived_sat: u64) -> Result<()> {

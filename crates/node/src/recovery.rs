@@ -75,6 +75,8 @@ impl Node {
             let rounds = [
                 ("fundings", self.resume_fundings().await),
                 ("payments", self.resume_payments().await),
+                ("purses' payments", self.resume_purse_payments().await),
+                ("Lightning", self.resume_lightning().await),
                 ("sales", self.resume_sales().await),
                 ("old answers", self.forget_old_answers().await),
             ];

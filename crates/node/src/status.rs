@@ -173,7 +173,8 @@ pub(crate) fn in_flight(db: &rusqlite::Connection) -> Result<u64> {
     Ok(db.query_row(
         "SELECT (SELECT count(*) FROM sales WHERE state != 'settled')
               + (SELECT count(*) FROM payments WHERE state NOT IN ('settled', 'voided'))
-              + (SELECT count(*) FROM fundings)",
+              + (SELECT count(*) FROM fundings)
+              + (SELECT count(*) FROM purse_payments WHERE state = 'paying')",
         [],
         |row| row.get(0),
     )?)

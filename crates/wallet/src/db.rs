@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::{ledger, purse, vault};
+use crate::{cashier, ledger, purse, vault};
 
 /// A handle to the database; clones share one connection.
 ///
@@ -46,6 +46,7 @@ impl Db {
         connection.execute_batch(ledger::SCHEMA)?;
         connection.execute_batch(purse::SCHEMA)?;
         connection.execute_batch(vault::store::SCHEMA)?;
+        connection.execute_batch(cashier::books::SCHEMA)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })

@@ -35,6 +35,9 @@ pub enum WalletError {
         /// What the caller wanted it to become.
         wanted: &'static str,
     },
+    /// No invoice with this payment hash was given out.
+    #[error("no invoice has the payment hash {0}")]
+    UnknownInvoice(String),
     /// A purse's name isn't acceptable.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -67,6 +70,7 @@ impl WalletError {
             Self::Insufficient { .. } => "insufficient_funds",
             Self::IdempotencyConflict(_) => "idempotency_conflict",
             Self::TransferState { .. } => "transfer_state",
+            Self::UnknownInvoice(_) => "invoice_unknown",
             Self::Name(_) => "purse_name_invalid",
             Self::UnknownPurse(_) => "purse_unknown",
             Self::PurseExists(_) => "purse_exists",
@@ -84,6 +88,7 @@ impl WalletError {
             Self::Insufficient { .. } => "fund the purse with `freehold purse fund NAME --sat N`",
             Self::IdempotencyConflict(_) => "use a new id for a new payment",
             Self::TransferState { .. } => "run `freehold ledger check`",
+            Self::UnknownInvoice(_) => "`freehold lightning invoices` shows those of this node",
             Self::Name(_) => "use 1 to 32 of a-z, 0-9 and '-', beginning with a letter",
             Self::UnknownPurse(_) => "`freehold purse list` shows the purses",
             Self::PurseExists(_) => "choose another name, or revoke the old purse",

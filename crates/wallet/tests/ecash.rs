@@ -4,19 +4,19 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use wallet::ecash::{EcashWallet, MintAccess, PlayMint, Redemption, TokenFate};
+use wallet::ecash::{EcashWallet, MintAccess, EmbeddedMint, Redemption, TokenFate};
 
 const MINT_URL: &str = "http://127.0.0.1:1/mint";
 
 struct Place {
     dir: tempfile::TempDir,
-    mint: PlayMint,
+    mint: EmbeddedMint,
 }
 
 impl Place {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mint = PlayMint::open(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
+        let mint = EmbeddedMint::play(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
             .await
             .unwrap();
         Self { dir, mint }
@@ -27,7 +27,7 @@ impl Place {
     }
 }
 
-async fn open(dir: &Path, name: &str, mint: &PlayMint) -> EcashWallet {
+async fn open(dir: &Path, name: &str, mint: &EmbeddedMint) -> EcashWallet {
     let mut seed = [0; 64];
     seed[0] = name.as_bytes()[0];
     let access = MintAccess::Embedded(mint.clone());
@@ -84,7 +84,7 @@ async fn bad_tokens_are_refused_and_change_nothing() {
     }
     // A token of a mint with the same URL but other keys: a forgery.
     let forger = Place::new().await;
-    let other = PlayMint::open(&forger.dir.path().join("forged.db"), &[9; 64], MINT_URL)
+    let other = EmbeddedMint::play(&forger.dir.path().join("forged.db"), &[9; 64], MINT_URL)
         .await
         .unwrap();
     let crook = open(forger.dir.path(), "crook", &other).await;

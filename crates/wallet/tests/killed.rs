@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use uuid::Uuid;
-use wallet::ecash::{EcashError, EcashWallet, MintAccess, PlayMint, Redemption, TokenFate};
+use wallet::ecash::{EcashError, EcashWallet, MintAccess, EmbeddedMint, Redemption, TokenFate};
 
 /// Nothing listens there: without the embedded mint, the mint is away.
 const MINT_URL: &str = "http://127.0.0.1:1/mint";
@@ -16,13 +16,13 @@ const WRITES_MAX: u32 = 200;
 
 struct Place {
     dir: tempfile::TempDir,
-    mint: PlayMint,
+    mint: EmbeddedMint,
 }
 
 impl Place {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mint = PlayMint::open(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
+        let mint = EmbeddedMint::play(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
             .await
             .unwrap();
         Self { dir, mint }
@@ -335,7 +335,7 @@ async fn a_swap_that_the_mint_is_still_at_is_waited_for() {
         // The mint gets on with it.
         let died = place.lives_again("mint");
         place.mint.stop().await;
-        place.mint = PlayMint::open(&place.path("mint"), &[1; 64], MINT_URL)
+        place.mint = EmbeddedMint::play(&place.path("mint"), &[1; 64], MINT_URL)
             .await
             .unwrap();
         let seller = place.wallet("seller").await;

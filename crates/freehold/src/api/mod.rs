@@ -9,11 +9,15 @@ pub mod fetch;
 pub mod guard;
 pub mod hosts;
 pub mod ledger;
+pub mod lightning;
 pub mod log;
 pub mod login;
 pub mod node_state;
+pub mod onchain;
 pub mod purses;
 pub mod receipts;
+pub mod sandbox;
+pub mod savings;
 pub mod sessions;
 pub mod stream;
 #[cfg(test)]
@@ -118,6 +122,10 @@ fn owner_routes() -> Router<App> {
         .route("/purses/{name}/fund", post(purses::fund))
         .route("/purses/{name}/revoke", post(purses::revoke))
         .route("/purse", get(purses::own))
+        .route("/purse/pay", post(lightning::own_purse_pay))
+        .route("/purses/{name}/pay", post(lightning::purse_pay))
+        .nest("/lightning", lightning_routes())
+        .nest("/sandbox", sandbox_routes())
         .route("/fetch", post(fetch::fetch))
         .route("/payments", get(fetch::payments))
         .route("/ledger", get(ledger::list))
@@ -126,5 +134,64 @@ fn owner_routes() -> Router<App> {
         .route("/receipts/{id}", get(receipts::show))
         .route("/receipts/by-answer/{sha256}", get(receipts::by_answer))
         .route("/receipt-key", get(receipts::key))
+        .merge(onchain_routes())
         .merge(vault_routes())
+}
+
+/// Bitcoin on the chain.
+fn onchain_routes() -> Router<App> {
+    Router::new()
+        .route("/onchain", get(onchain::balance))
+        .route("/onchain/address", post(onchain::address))
+        .route("/onchain/addresses", get(onchain::addresses))
+        .route("/onchain/coins", get(onchain::coins))
+        .route("/onchain/history", get(onchain::history))
+        .route("/onchain/spends", get(onchain::spends))
+        .route("/onchain/send", post(onchain::send))
+        .route("/onchain/bump", post(onchain::bump))
+        .route("/onchain/freeze", post(onchain::freeze))
+        .route("/onchain/label", post(onchain::label))
+        .route("/onchain/descriptors", get(onchain::descriptors))
+        .route("/onchain/watch", get(onchain::watched).post(onchain::watch))
+        .route("/onchain/psbt/create", post(onchain::psbt_create))
+        .route("/onchain/psbt/show", post(onchain::psbt_show))
+        .route("/onchain/psbt/sign", post(onchain::psbt_sign))
+        .route("/onchain/psbt/combine", post(onchain::psbt_combine))
+        .route("/onchain/psbt/broadcast", post(onchain::psbt_broadcast))
+        .route("/savings", get(savings::show).post(savings::set))
+        .route("/savings/off", post(savings::off))
+        .route("/savings/now", post(savings::now))
+}
+
+fn lightning_routes() -> Router<App> {
+    Router::new()
+        .route("/", get(lightning::status))
+        .route("/sync", post(lightning::sync))
+        .route("/addresses", post(lightning::address))
+        .route("/send", post(lightning::send))
+        .route(
+            "/channels",
+            get(lightning::channels).post(lightning::open),
+        )
+        .route("/channels/{id}/close", post(lightning::close))
+        .route("/peers", get(lightning::peers))
+        .route(
+            "/invoices",
+            get(lightning::invoices).post(lightning::invoice),
+        )
+        .route("/offers", post(lightning::offer))
+        .route("/claim", post(lightning::claim))
+        .route("/fail", post(lightning::fail))
+        .route("/payments", get(lightning::payments).post(lightning::pay))
+        .route("/keysends", post(lightning::keysend))
+}
+
+fn sandbox_routes() -> Router<App> {
+    Router::new()
+        .route("/", get(sandbox::status))
+        .route("/mine", post(sandbox::mine))
+        .route("/reorg", post(sandbox::reorg))
+        .route("/fund", post(sandbox::fund))
+        .route("/invoice", post(sandbox::invoice))
+        .route("/pay", post(sandbox::pay))
 }

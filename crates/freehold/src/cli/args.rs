@@ -7,7 +7,10 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
-use super::{ask, calendar, fetch, git, ledger, model, ots, purse, receipt, status, up, vault};
+use super::{
+    ask, calendar, fetch, git, ledger, lightning, model, onchain, ots, purse, receipt, sandbox,
+    savings, status, up, vault,
+};
 use crate::output::Output;
 
 /// A private local model that pays and gets paid.
@@ -36,9 +39,21 @@ pub enum Command {
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),
+    /// Bitcoin on the chain: receive, pay, choose coins, sign, watch
+    #[command(subcommand)]
+    Onchain(onchain::OnchainCommand),
+    /// Savings: what is too much for this machine goes to keys elsewhere
+    #[command(subcommand)]
+    Savings(savings::SavingsCommand),
     /// The books: where every sat went
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Lightning: pay, be paid, and keep channels
+    #[command(subcommand)]
+    Lightning(lightning::LightningCommand),
+    /// The chain and the neighbour of `--network sandbox`
+    #[command(subcommand)]
+    Sandbox(sandbox::SandboxCommand),
     /// Models: fetch, list, choose, remove
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -104,7 +119,7 @@ pub struct Global {
     #[arg(long, global = true, env = "FREEHOLD_DATA_DIR", value_name = "DIR")]
     #[arg(hide_short_help = true)]
     data_dir: Option<PathBuf>,
-    /// Which money: `play` is worth nothing, and the only one so far
+    /// Which money: `play` and `sandbox` are worth nothing; then there are `signet` and `mainnet`
     #[arg(long, global = true, env = "FREEHOLD_NETWORK", hide_short_help = true)]
     network: Option<Network>,
     #[command(flatten)]
@@ -169,6 +184,10 @@ pub struct NodeFlags {
     parallel: Option<u32>,
     #[command(flatten)]
     chain: ChainFlags,
+    /// Where the Lightning node listens for peers [default: nowhere]
+    #[arg(long, global = true, env = "FREEHOLD_LIGHTNING_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(hide_short_help = true)]
+    lightning_listen: Option<SocketAddr>,
 }
 
 /// Where the node sees the chain that its bitcoin is on.
@@ -248,6 +267,7 @@ impl Global {
             threads: node.threads,
             parallel: node.parallel,
             chain: node.chain.config(),
+            lightning_listen: node.lightning_listen,
         }
     }
 }
@@ -312,7 +332,7 @@ mod tests {
 
     #[test]
     fn an_unknown_network_is_refused_helpfully() {
-        let error = Cli::try_parse_from(["freehold", "--network", "mainnet", "status"]);
+        let error = Cli::try_parse_from(["freehold", "--network", "testnet", "status"]);
         assert!(error.is_err_and(|error| error.to_string().contains("play")));
     }
 }

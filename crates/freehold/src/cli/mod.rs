@@ -1,5 +1,6 @@
 //! The command line. Each command has a file of its own.
 
+mod amount;
 mod answer;
 pub mod args;
 mod ask;
@@ -8,11 +9,15 @@ mod doctor;
 mod fetch;
 mod git;
 mod ledger;
+mod lightning;
 mod model;
+mod onchain;
 mod ots;
 mod progress;
 mod purse;
 mod receipt;
+mod sandbox;
+mod savings;
 mod status;
 mod table;
 mod up;
@@ -132,7 +137,11 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Fetch(args) => fetch::run(output, &client, args).await,
         Command::Purse(command) => purse::run(output, &client, command).await,
         Command::Ledger(command) => ledger::run(output, &client, command).await,
+        Command::Lightning(command) => lightning::run(output, &client, command).await,
+        Command::Sandbox(command) => sandbox::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
+        Command::Onchain(command) => onchain::run(output, &client, command).await,
+        Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Vault(command) => vault::run(output, &client, command).await,
         Command::Doctor => doctor::run(output, &client).await,

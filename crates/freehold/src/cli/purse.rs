@@ -1,11 +1,13 @@
 //! `freehold purse`
 
 use clap::{Args, Subcommand};
+use node::lightning::{PursePayment, PursePaymentState};
 use node::{NewPurse, PurseName, PurseView, Revoked};
 use serde_json::json;
 
 use super::args::purse_name;
 use super::table::{pairs, table};
+use crate::api::lightning::PursePayInput;
 use crate::api::purses::{AmountInput, BudgetInput, PurseInput};
 use crate::client::Client;
 use crate::failure::Result;
@@ -40,6 +42,17 @@ pub enum PurseCommand {
         #[arg(long, env = "FREEHOLD_PURSE_SAT", hide_env = true, value_name = "SAT")]
         #[arg(value_parser = clap::value_parser!(u64).range(1..))]
         sat: u64,
+    },
+    /// Pay a Lightning invoice from a purse, within its limits
+    Pay {
+        /// Which
+        #[arg(value_parser = purse_name)]
+        name: PurseName,
+        /// The BOLT 11 invoice
+        invoice: String,
+        /// What the way may cost [default: what the mint asks for]
+        #[arg(long, env = "FREEHOLD_PURSE_MAX_FEE_SAT", hide_env = true, value_name = "SAT")]
+        max_fee_sat: Option<u64>,
     },
     /// Make a purse's token worthless, and take its money back
     Revoke {
@@ -104,6 +117,18 @@ pub async fn run(output: Output, client: &Client, command: PurseCommand) -> Resu
                 format!("purse {name} has {} sat now", purse.balance_sat)
             })
         }
+        PurseCommand::Pay {
+            name,
+            invoice,
+            max_fee_sat,
+        } => {
+            let path = format!("/api/purses/{name}/pay");
+            let input = PursePayInput {
+                invoice,
+                fee_max_sat: max_fee_sat,
+            };
+            output.show(client.post(&path, &input).await?, paid)
+        }
         PurseCommand::Revoke { name } => {
             let path = format!("/api/purses/{name}/revoke");
             let revoked = client.post(&path, &json!({})).await?;
@@ -112,6 +137,20 @@ pub async fn run(output: Output, client: &Client, command: PurseCommand) -> Resu
                 format!("purse {name} is revoked; {returned_sat} sat went back to you")
             })
         }
+    }
+}
+
+fn paid(payment: PursePayment) -> String {
+    let (purse, amount_sat) = (&payment.purse, payment.amount_sat);
+    match payment.state {
+        PursePaymentState::Settled => {
+            let fee_sat = payment.fee_sat.unwrap_or(0);
+            format!("paid {amount_sat} sat from purse {purse}, and {fee_sat} sat for the way")
+        }
+        PursePaymentState::Paying => {
+            format!("{amount_sat} sat from purse {purse} are on their way; they count as spent")
+        }
+        PursePaymentState::Voided => "nothing was paid".to_owned(),
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Home(Arc<Inner>);
 struct Inner {
     dir: tempfile::TempDir,
     port: u16,
+    network: &'static str,
 }
 
 impl Home {
@@ -36,28 +37,34 @@ impl Home {
 
     /// The same, with more lines for its configuration file, such as `[engine]\nparallel = 1`.
     pub fn with_config(toml: &str) -> Option<Self> {
-        let home = Self::configured(toml);
+        Self::on("play", toml)
+    }
+
+    /// The same on another network.
+    pub fn on(network: &'static str, toml: &str) -> Option<Self> {
+        let home = Self::configured(network, toml);
         install_model(&home, &models_dir())?;
         Some(home)
     }
 
     /// A home for what needs no model, such as timestamps.
     pub fn without_model() -> Self {
-        Self::configured("")
+        Self::configured("play", "")
     }
 
-    /// The same with more lines for its configuration file.
-    pub fn without_model_but(toml: &str) -> Self {
-        Self::configured(toml)
+    /// The same on another network, with more lines for its configuration file.
+    pub fn without_model_on(network: &'static str, toml: &str) -> Self {
+        Self::configured(network, toml)
     }
 
-    fn configured(toml: &str) -> Self {
+    fn configured(network: &'static str, toml: &str) -> Self {
         let home = Self(Arc::new(Inner {
             dir: tempfile::tempdir().unwrap(),
             port: free_port(),
+            network,
         }));
         let text = format!(
-            "listen = '{}'\nmodels_dir = '{}'\n{toml}\n",
+            "network = '{network}'\nlisten = '{}'\nmodels_dir = '{}'\n{toml}\n",
             home.address(),
             models_dir().display()
         );
@@ -91,7 +98,7 @@ impl Home {
 
     /// The owner's token. It is there once a node has been up.
     pub fn owner_token(&self) -> String {
-        let path = self.data_dir().join("play/owner.token");
+        let path = self.data_dir().join(self.0.network).join("owner.token");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         text.trim().to_owned()
     }

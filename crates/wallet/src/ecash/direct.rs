@@ -14,15 +14,15 @@ use cdk::{
     MintQuoteResponse,
 };
 
-use super::PlayMint;
+use super::EmbeddedMint;
 
-/// What a play wallet never does: Lightning belongs to the networks with real money.
+/// What a wallet of this node never asks its own mint for.
 fn unsupported<T>() -> Result<T, Error> {
     Err(Error::UnsupportedPaymentMethod)
 }
 
 #[async_trait]
-impl MintConnector for PlayMint {
+impl MintConnector for EmbeddedMint {
     async fn get_mint_keys(&self) -> Result<Vec<KeySet>, Error> {
         Ok(self.mint.pubkeys().keysets)
     }
@@ -99,25 +99,27 @@ impl MintConnector for PlayMint {
 
     async fn post_melt_quote(
         &self,
-        _request: MeltQuoteRequest,
+        request: MeltQuoteRequest,
     ) -> Result<MeltQuoteCreateResponse<String>, Error> {
-        unsupported()
+        Ok(self.mint.get_melt_quote(request).await?.into())
     }
 
     async fn get_melt_quote_status(
         &self,
         _method: PaymentMethod,
-        _quote_id: &str,
+        quote_id: &str,
     ) -> Result<MeltQuoteResponse<String>, Error> {
-        unsupported()
+        let id = quote_id.parse().map_err(|_| Error::UnknownQuote)?;
+        Ok(self.mint.check_melt_quote(&id).await?.into())
     }
 
     async fn post_melt(
         &self,
         _method: &PaymentMethod,
-        _request: MeltRequest<String>,
+        request: MeltRequest<String>,
     ) -> Result<MeltQuoteResponse<String>, Error> {
-        unsupported()
+        let request = request.try_into().map_err(|_| Error::UnknownQuote)?;
+        Ok(self.mint.melt(&request).await?.await?.into())
     }
 
     async fn fetch_lnurl_pay_request(&self, _url: &str) -> Result<LnurlPayResponse, Error> {

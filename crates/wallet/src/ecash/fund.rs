@@ -13,20 +13,32 @@ use super::{EcashError, EcashWallet};
 /// How long a mint quote may take to be paid before the funding is given up.
 const PAID_WITHIN: Duration = Duration::from_secs(20);
 
+/// What a mint wants to be paid before it issues ecash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundingQuote {
+    /// The mint's name of it.
+    pub id: String,
+    /// The invoice to be paid.
+    pub request: String,
+}
+
 impl EcashWallet {
-    /// Asks the mint for a quote on `amount_sat`; returns the quote's id.
+    /// Asks the mint for a quote on `amount_sat`; returns the quote's id, and the invoice to be paid.
     ///
     /// # Errors
     /// [`EcashError::Invalid`] if the mint refuses the amount, [`EcashError::Unknown`]
     /// if it doesn't answer.
-    pub async fn quote_funding(&self, amount_sat: u64) -> Result<String, EcashError> {
+    pub async fn quote_funding(&self, amount_sat: u64) -> Result<FundingQuote, EcashError> {
         let _live = self.gate.read().await;
         let method = PaymentMethod::Known(KnownMethod::Bolt11);
         let quote = self
             .cdk
             .mint_quote(method, Some(Amount::from(amount_sat)), None, None)
             .await?;
-        Ok(quote.id)
+        Ok(FundingQuote {
+            id: quote.id,
+            request: quote.request,
+        })
     }
 
     /// Waits until the quote is paid and mints it; returns what arrived.

@@ -1,6 +1,6 @@
 //! Ecash rails (Cashu, on `cdk`).
 //!
-//! - [`PlayMint`]: an embedded mint whose sats are play money.
+//! - [`EmbeddedMint`]: an embedded mint, of play money or backed by this node's channels.
 //! - [`EcashWallet`]: a wallet at one mint. `cdk` keeps a saga of each operation;
 //!   what this module adds is *attribution*: after a crash, the caller can ask what
 //!   became of a redemption, an issued token or a funding, and gets the truth of the
@@ -12,15 +12,18 @@ mod fund;
 mod issue;
 mod locked;
 mod mint;
+mod pay;
 mod reclaim;
 mod recover;
 mod redeem;
 mod wallet;
 
 pub use error::EcashError;
+pub use fund::FundingQuote;
 pub use issue::{Issued, TokenFate};
 pub use locked::enforces_locks;
-pub use mint::PlayMint;
+pub use mint::EmbeddedMint;
+pub use pay::{Melted, PaymentQuote};
 pub use recover::Recovery;
 pub use redeem::Redemption;
 pub use wallet::{EcashWallet, Holdings, MintAccess};

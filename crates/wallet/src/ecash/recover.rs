@@ -251,14 +251,14 @@ mod tests {
     use cdk::wallet::types::ProofInfo;
 
     use super::*;
-    use crate::ecash::{MintAccess, PlayMint};
+    use crate::ecash::{MintAccess, EmbeddedMint};
 
     const MINT_URL: &str = "http://127.0.0.1:1/mint";
 
     #[tokio::test(flavor = "multi_thread")]
     async fn inputs_without_a_saga_dont_block_their_token() {
         let dir = tempfile::tempdir().unwrap();
-        let mint = PlayMint::open(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
+        let mint = EmbeddedMint::play(&dir.path().join("mint.db"), &[1; 64], MINT_URL)
             .await
             .unwrap();
         let open = async |name: &str, seed| {

@@ -11,13 +11,13 @@ use cdk_sqlite::WalletSqliteDatabase;
 use serde::Serialize;
 use tokio::sync::{Mutex, RwLock};
 
-use super::{EcashError, PlayMint};
+use super::{EcashError, EmbeddedMint};
 
 /// How the wallet talks to its mint.
 #[derive(Clone, Debug)]
 pub enum MintAccess {
     /// The mint runs in this process.
-    Embedded(PlayMint),
+    Embedded(EmbeddedMint),
     /// The mint is somewhere else, behind its URL.
     Http,
 }

@@ -37,8 +37,20 @@ pub enum Account {
     PurseEcash,
     /// Ecash that customers paid with.
     TillEcash,
-    /// What the owner can spend.
+    /// Bitcoin in channels, and on the chain for them.
+    Lightning,
+    /// Bitcoin of the on-chain wallet.
+    Onchain,
+    /// Money of other people's wallets that back purses.
+    OtherWallets,
+    /// What the owner can spend as ecash.
     Owner,
+    /// What the owner can spend over Lightning.
+    OwnerLightning,
+    /// What the owner can spend on the chain.
+    OwnerOnchain,
+    /// What the embedded mint owes to whoever holds its ecash, this node's wallets included.
+    MintIssued,
     /// What an agent's purse can spend.
     Purse(PurseName),
     /// Received from customers for work that isn't finished.
@@ -52,8 +64,17 @@ impl Account {
     #[must_use]
     pub const fn kind(&self) -> AccountKind {
         match self {
-            Self::PurseEcash | Self::TillEcash => AccountKind::Asset,
-            Self::Owner | Self::Purse(_) | Self::SalesHeld => AccountKind::Liability,
+            Self::PurseEcash
+            | Self::TillEcash
+            | Self::OtherWallets
+            | Self::Lightning
+            | Self::Onchain => AccountKind::Asset,
+            Self::Owner
+            | Self::OwnerLightning
+            | Self::OwnerOnchain
+            | Self::MintIssued
+            | Self::Purse(_)
+            | Self::SalesHeld => AccountKind::Liability,
             Self::InferenceIncome => AccountKind::Income,
         }
     }
@@ -64,7 +85,13 @@ impl fmt::Display for Account {
         match self {
             Self::PurseEcash => f.write_str("ecash:purses"),
             Self::TillEcash => f.write_str("ecash:till"),
+            Self::Lightning => f.write_str("lightning"),
+            Self::Onchain => f.write_str("onchain"),
+            Self::OtherWallets => f.write_str("nwc:wallets"),
             Self::Owner => f.write_str("owner"),
+            Self::OwnerLightning => f.write_str("owner:lightning"),
+            Self::OwnerOnchain => f.write_str("owner:onchain"),
+            Self::MintIssued => f.write_str("mint:issued"),
             Self::Purse(name) => write!(f, "purse:{name}"),
             Self::SalesHeld => f.write_str("sales:held"),
             Self::InferenceIncome => f.write_str("income:inference"),

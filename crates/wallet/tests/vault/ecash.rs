@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cdk::nuts::MintInfo;
-use wallet::ecash::{EcashWallet, MintAccess, PlayMint, enforces_locks};
+use wallet::ecash::{EcashWallet, MintAccess, EmbeddedMint, enforces_locks};
 use wallet::vault::{EcashLock, Policy};
 
 use crate::support::{code, key, policy, signers};
@@ -39,7 +39,7 @@ impl Till {
     async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
-        let mint = PlayMint::open(&path("mint.db"), &[1; 64], MINT_URL)
+        let mint = EmbeddedMint::play(&path("mint.db"), &[1; 64], MINT_URL)
             .await
             .unwrap();
         let wallet = async |name: &str, seed| {

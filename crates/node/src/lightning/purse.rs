@@ -1,0 +1,336 @@
+//! A purse pays a Lightning invoice: its ecash goes back to the mint, which pays for it.
+//!
+//! `paying` → `settled`, or `voided`. The row and the reservation are one transaction, made before the mint is asked to
+//! pay; what became of it is the mint's word, live and after a crash.
+
+use rusqlite::{Connection, OptionalExtension as _, Row};
+use serde::{Deserialize, Serialize};
+use wallet::ecash::{Melted, PaymentQuote};
+use wallet::ledger::{self, Account};
+use wallet::lightning::{LightningError, Payable};
+use wallet::purse::{self, PurseName};
+use wallet::{WalletError, sat_to_msat};
+
+use crate::error::{NodeError, Result};
+use crate::node::{Node, now_ms};
+
+/// Invoices that purses pay.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS purse_payments (
+    payment_hash  TEXT PRIMARY KEY,
+    purse         TEXT NOT NULL,
+    state         TEXT NOT NULL CHECK (state IN ('paying', 'settled', 'voided')),
+    attempt       INTEGER NOT NULL,
+    quote_id      TEXT NOT NULL,
+    amount_sat    INTEGER NOT NULL CHECK (amount_sat > 0),
+    fee_max_sat   INTEGER NOT NULL,
+    fee_sat       INTEGER,
+    preimage      TEXT,
+    created_ms    INTEGER NOT NULL,
+    settled_ms    INTEGER
+) STRICT;
+";
+
+/// Where a purse's payment stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PursePaymentState {
+    /// It may still go either way, and counts as spent.
+    Paying,
+    /// It arrived.
+    Settled,
+    /// It didn't, and the purse has its money again.
+    Voided,
+}
+
+/// A payment of a purse over Lightning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PursePayment {
+    /// The invoice's payment hash: it is paid once.
+    pub payment_hash: String,
+    /// Who pays.
+    pub purse: PurseName,
+    /// Where it stands.
+    pub state: PursePaymentState,
+    /// What the recipient gets.
+    pub amount_sat: u64,
+    /// What the way may cost.
+    pub fee_max_sat: u64,
+    /// What the way did cost.
+    pub fee_sat: Option<u64>,
+    /// The proof, in hex.
+    pub preimage: Option<String>,
+    /// Begun at, Unix milliseconds.
+    pub created_ms: i64,
+    /// Over since, Unix milliseconds.
+    pub settled_ms: Option<i64>,
+    #[serde(skip)]
+    attempt: u32,
+    #[serde(skip)]
+    quote_id: String,
+}
+
+impl PursePayment {
+    fn transfer_id(&self) -> String {
+        format!("purse-pay:{}:{}", self.payment_hash, self.attempt)
+    }
+}
+
+impl Node {
+    /// Pays a BOLT 11 invoice from a purse, within its budget, fees included. The same invoice is paid once, by whichever
+    /// purse came first. One whose end isn't known yet comes back as `paying`, counts as spent, and is settled later.
+    ///
+    /// # Errors
+    /// The budget's refusal, the mint's, or an invoice that can't be paid: then nothing was paid.
+    pub async fn purse_pay(
+        &self,
+        purse: &PurseName,
+        invoice: &str,
+        fee_max_sat: Option<u64>,
+    ) -> Result<PursePayment> {
+        if self.inner.mint.is_some() && self.inner.cashier.is_none() {
+            return Err(NodeError::NoLightning);
+        }
+        let (node, purse, invoice) = (self.clone(), purse.clone(), invoice.to_owned());
+        self.uninterrupted(async move { node.purse_pay_once(purse, &invoice, fee_max_sat).await })
+            .await
+    }
+
+    async fn purse_pay_once(
+        &self,
+        purse: PurseName,
+        invoice: &str,
+        fee_max_sat: Option<u64>,
+    ) -> Result<PursePayment> {
+        let hash = match Payable::parse(invoice)? {
+            what @ Payable::Bolt11(_) => what.payment_id(),
+            Payable::Bolt12(_) => None,
+        };
+        let hash = hash.ok_or(LightningError::Invalid("BOLT 11 invoice"))?.to_string();
+        let _guard = self.inner.payments.lock(&lock_key(&hash)).await;
+        let before = self.find_purse_payment(&hash).await?;
+        let attempt = match before {
+            Some(before) if before.purse != purse => {
+                return Err(WalletError::IdempotencyConflict(hash).into());
+            }
+            Some(before) if before.state == PursePaymentState::Paying => {
+                return self.settle_purse_payment(before).await;
+            }
+            Some(before) if before.state == PursePaymentState::Settled => return Ok(before),
+            Some(before) => before.attempt + 1,
+            None => 1,
+        };
+        let quote = self.inner.purses.quote_payment(invoice).await?;
+        if let Some(max_sat) = fee_max_sat.filter(|max_sat| quote.fee_max_sat > *max_sat) {
+            let amount_sat = quote.fee_max_sat;
+            return Err(http402::Error::PriceAboveLimit { amount_sat, max_sat }.into());
+        }
+        let payment = self.reserve_purse_payment(purse, hash, attempt, quote).await?;
+        match self.inner.purses.pay(&payment.quote_id).await {
+            Ok(melted) => self.book_purse_payment(payment, melted).await,
+            Err(error) if error.is_unknown() => {
+                self.note_ecash(&error);
+                Ok(payment)
+            }
+            Err(error) => {
+                self.book_purse_payment(payment, Melted::Failed).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn reserve_purse_payment(
+        &self,
+        purse: PurseName,
+        payment_hash: String,
+        attempt: u32,
+        quote: PaymentQuote,
+    ) -> Result<PursePayment> {
+        let payment = PursePayment {
+            payment_hash,
+            purse,
+            state: PursePaymentState::Paying,
+            amount_sat: quote.amount_sat,
+            fee_max_sat: quote.fee_max_sat,
+            fee_sat: None,
+            preimage: None,
+            created_ms: now_ms(),
+            settled_ms: None,
+            attempt,
+            quote_id: quote.id,
+        };
+        let row = payment.clone();
+        let reserve = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
+            let (id, memo) = (row.transfer_id(), "Lightning invoice");
+            let amount_msat = sat_to_msat(row.amount_sat + row.fee_max_sat);
+            let ecash = Account::PurseEcash;
+            purse::reserve(tx, &row.purse, &ecash, &id, amount_msat, memo, row.created_ms)?;
+            insert(tx, &row)
+        };
+        self.inner.db.write(reserve).await?;
+        Ok(payment)
+    }
+
+    /// Books what became of a payment.
+    async fn book_purse_payment(
+        &self,
+        mut payment: PursePayment,
+        melted: Melted,
+    ) -> Result<PursePayment> {
+        match melted {
+            Melted::Pending => return Ok(payment),
+            Melted::Failed => payment.state = PursePaymentState::Voided,
+            Melted::Paid { fee_sat, preimage } => {
+                payment.state = PursePaymentState::Settled;
+                payment.fee_sat = Some(fee_sat);
+                payment.preimage = preimage;
+            }
+        }
+        payment.settled_ms = Some(now_ms());
+        let row = payment.clone();
+        let book = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
+            let (id, now_ms) = (row.transfer_id(), now_ms());
+            match row.fee_sat {
+                Some(fee_sat) => {
+                    let cost_sat = row.amount_sat + fee_sat.min(row.fee_max_sat);
+                    ledger::post(tx, &id, sat_to_msat(cost_sat), now_ms)?;
+                }
+                None => ledger::void(tx, &id, now_ms)?,
+            }
+            update(tx, &row)
+        };
+        self.inner.db.write(book).await?;
+        Ok(payment)
+    }
+
+    /// Asks the mint what became of a payment, and books it.
+    async fn settle_purse_payment(&self, payment: PursePayment) -> Result<PursePayment> {
+        let melted = self.inner.purses.melted(&payment.quote_id).await?;
+        self.book_purse_payment(payment, melted).await
+    }
+
+    /// Settles the payments that a crash or a slow channel left open, as far as the mint knows.
+    pub(crate) async fn resume_purse_payments(&self) -> Result<()> {
+        for payment in self.inner.db.write(|tx| open_payments(tx)).await? {
+            let key = lock_key(&payment.payment_hash);
+            let Some(_guard) = self.inner.payments.try_lock(&key) else {
+                continue;
+            };
+            if let Err(error) = self.settle_purse_payment(payment).await {
+                tracing::info!(code = error.code(), "a purse's payment isn't over: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_purse_payment(&self, payment_hash: &str) -> Result<Option<PursePayment>> {
+        let hash = payment_hash.to_owned();
+        self.inner.db.write(move |tx| find(tx, &hash)).await
+    }
+
+    /// The newest payments of purses over Lightning, oldest first; of one purse, or of all.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn purse_payments(
+        &self,
+        purse: Option<PurseName>,
+        limit: u32,
+    ) -> Result<Vec<PursePayment>> {
+        self.inner
+            .db
+            .write(move |tx| {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM purse_payments WHERE ?1 IS NULL OR purse = ?1
+                     ORDER BY created_ms DESC LIMIT ?2"
+                );
+                let mut statement = tx.prepare_cached(&sql)?;
+                let purse = purse.as_ref().map(PurseName::as_str);
+                let rows = statement.query_map((purse, limit), read)?;
+                let mut found: Vec<_> = rows.collect::<std::result::Result<_, _>>()?;
+                found.reverse();
+                Ok(found)
+            })
+            .await
+    }
+}
+
+/// Keeps a live payment and recovery apart.
+fn lock_key(payment_hash: &str) -> String {
+    format!("purse-pay:{payment_hash}")
+}
+
+const COLUMNS: &str = "payment_hash, purse, state, attempt, quote_id, amount_sat, fee_max_sat, fee_sat, preimage,
+    created_ms, settled_ms";
+
+fn insert(db: &Connection, payment: &PursePayment) -> Result<()> {
+    db.execute(
+        "INSERT INTO purse_payments
+         (payment_hash, purse, state, attempt, quote_id, amount_sat, fee_max_sat, created_ms)
+         VALUES (?1, ?2, 'paying', ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (payment_hash) DO UPDATE SET state = 'paying', attempt = ?3, quote_id = ?4, amount_sat = ?5,
+             fee_max_sat = ?6, settled_ms = NULL",
+        (
+            &payment.payment_hash,
+            payment.purse.as_str(),
+            payment.attempt,
+            &payment.quote_id,
+            payment.amount_sat,
+            payment.fee_max_sat,
+            payment.created_ms,
+        ),
+    )?;
+    Ok(())
+}
+
+fn update(db: &Connection, payment: &PursePayment) -> Result<()> {
+    let state = match payment.state {
+        PursePaymentState::Paying => "paying",
+        PursePaymentState::Settled => "settled",
+        PursePaymentState::Voided => "voided",
+    };
+    db.execute(
+        "UPDATE purse_payments SET state = ?2, fee_sat = ?3, preimage = ?4, settled_ms = ?5 WHERE payment_hash = ?1",
+        (
+            &payment.payment_hash,
+            state,
+            payment.fee_sat,
+            &payment.preimage,
+            payment.settled_ms,
+        ),
+    )?;
+    Ok(())
+}
+
+fn find(db: &Connection, payment_hash: &str) -> Result<Option<PursePayment>> {
+    let sql = format!("SELECT {COLUMNS} FROM purse_payments WHERE payment_hash = ?1");
+    Ok(db.query_row(&sql, [payment_hash], read).optional()?)
+}
+
+fn open_payments(db: &Connection) -> Result<Vec<PursePayment>> {
+    let sql = format!("SELECT {COLUMNS} FROM purse_payments WHERE state = 'paying'");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<PursePayment> {
+    let (purse, state): (String, String) = (row.get(1)?, row.get(2)?);
+    Ok(PursePayment {
+        payment_hash: row.get(0)?,
+        purse: purse.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        state: match state.as_str() {
+            "settled" => PursePaymentState::Settled,
+            "voided" => PursePaymentState::Voided,
+            _ => PursePaymentState::Paying,
+        },
+        attempt: row.get(3)?,
+        quote_id: row.get(4)?,
+        amount_sat: row.get(5)?,
+        fee_max_sat: row.get(6)?,
+        fee_sat: row.get(7)?,
+        preimage: row.get(8)?,
+        created_ms: row.get(9)?,
+        settled_ms: row.get(10)?,
+    })
+}

@@ -1,0 +1,264 @@
+//! The world of the network `sandbox`: a chain in this process, and a neighbour with a Lightning node of its own, to
+//! pay and to be paid by. Real bitcoin software throughout; only the chain is nobody else's, so its coins are worth
+//! nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox::Sandbox;
+use serde::{Deserialize, Serialize};
+use wallet::lightning::{
+    ChainSource, InvoiceRequest, Lightning, LightningConfig, LightningError, OpenChannel,
+    PayRequest, Payable, PaymentStatus,
+};
+
+use crate::config::Config;
+use crate::error::{NodeError, Result};
+use crate::files;
+use crate::keys::Seed;
+use crate::lightning::InvoiceView;
+use crate::node::Node;
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// What a newcomer finds: a channel from the neighbour, half of it theirs, and coins on the chain.
+const CHANNEL_SAT: u64 = 2_000_000;
+const CHANNEL_GIFT_MSAT: u64 = 1_000_000_000;
+const COINS_SAT: u64 = 1_000_000;
+const NEIGHBOUR_SAT: u64 = 100_000_000;
+/// So deep a channel's transaction must be.
+const CHANNEL_DEPTH_BLOCKS: u32 = 6;
+/// How often the miner looks whether anything waits for a block.
+const MINING_PAUSE: Duration = Duration::from_secs(1);
+/// How long the neighbour's payments are waited for.
+const PAYMENT_TIME_MAX: Duration = Duration::from_secs(30);
+/// The most blocks in one go.
+const BLOCKS_MAX: u32 = 1_000;
+
+/// The chain of this process, and who lives on it.
+pub(crate) struct Neighbourhood {
+    chain: Sandbox,
+    neighbour: Lightning,
+}
+
+/// The sandbox at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SandboxView {
+    /// Its Esplora server.
+    pub esplora_url: String,
+    /// The chain's height.
+    pub height: u32,
+    /// The neighbour's Lightning node.
+    pub neighbour: String,
+}
+
+impl Neighbourhood {
+    /// Goes on from where it was left, in the network's folder.
+    pub(crate) async fn open(config: &Config, seed: &Seed) -> Result<Self> {
+        let folder = config.network_dir();
+        let chain_folder = folder.join("chain");
+        let chain = tokio::task::spawn_blocking(move || Sandbox::open(&chain_folder, ANY_PORT))
+            .await
+            .map_err(|_| NodeError::Stopping)??;
+        let neighbour_folder = folder.join("neighbour");
+        files::private_dir(&neighbour_folder)?;
+        let url = chain.url();
+        let mut lightning = LightningConfig::new(
+            config.network.chain(),
+            neighbour_folder,
+            seed.derive("neighbour"),
+            ChainSource::Esplora { url },
+        );
+        lightning.listen.push(ANY_PORT);
+        lightning.alias = Some("neighbour".into());
+        let neighbour = Lightning::open(lightning, Arc::new(())).await?;
+        Ok(Self { chain, neighbour })
+    }
+
+    /// Where the chain can be asked.
+    pub(crate) fn url(&self) -> String {
+        self.chain.url()
+    }
+
+    pub(crate) async fn stop(&self) {
+        self.neighbour.stop().await;
+    }
+
+    /// `NODE_ID@HOST:PORT` of the neighbour.
+    fn address(&self) -> String {
+        let at = self.neighbour.listening().first();
+        let at = at.map(ToString::to_string).unwrap_or_default();
+        format!("{}@{at}", self.neighbour.node_id())
+    }
+
+    /// Makes the newcomer at home, if that wasn't done before: coins for both, and a channel between them.
+    pub(crate) async fn welcome(&self, newcomer: &Lightning) -> Result<()> {
+        let at = self.address();
+        let (_, address) = at.split_once('@').unwrap_or_default();
+        newcomer.connect(self.neighbour.node_id(), address).await?;
+        if !self.neighbour.channels().await?.is_empty() {
+            return Ok(());
+        }
+        let address = self.neighbour.new_address().await?;
+        self.chain.fund(address, NEIGHBOUR_SAT)?;
+        self.chain.fund(newcomer.new_address().await?, COINS_SAT)?;
+        self.chain.mine(1)?;
+        self.sync(newcomer).await?;
+        let listening = newcomer.listening().first().map(ToString::to_string);
+        let open = OpenChannel {
+            node_id: newcomer.node_id(),
+            address: listening.unwrap_or_default(),
+            amount_sat: CHANNEL_SAT,
+            push_msat: CHANNEL_GIFT_MSAT,
+            is_announced: false,
+        };
+        self.neighbour.open_channel(open).await?;
+        Ok(())
+    }
+
+    async fn sync(&self, newcomer: &Lightning) -> Result<()> {
+        self.neighbour.sync().await?;
+        Ok(newcomer.sync().await?)
+    }
+
+    /// Mines what waits, and tells both nodes of it.
+    async fn mine_what_waits(&self, newcomer: &Lightning) -> Result<bool> {
+        if self.chain.mempool_txids().is_empty() {
+            return Ok(false);
+        }
+        self.chain.mine(CHANNEL_DEPTH_BLOCKS)?;
+        self.sync(newcomer).await?;
+        Ok(true)
+    }
+}
+
+impl Node {
+    fn neighbourhood(&self) -> Result<&Neighbourhood> {
+        self.inner.neighbourhood.as_ref().ok_or(NodeError::NoSandbox)
+    }
+
+    /// On `sandbox`, makes the node at home, and mines whenever something waits for a block.
+    pub(crate) async fn keep_mining(&self) {
+        let (Ok(neighbourhood), Ok(cashier)) = (self.neighbourhood(), self.cashier()) else {
+            return;
+        };
+        loop {
+            let mined = neighbourhood.mine_what_waits(cashier.lightning()).await;
+            if let Err(error) = mined {
+                tracing::warn!(code = error.code(), "the sandbox: {error}");
+            }
+            if let Err(error) = cashier.follow_chain().await {
+                tracing::warn!(code = error.code(), "the sandbox: {error}");
+            }
+            tokio::time::sleep(MINING_PAUSE).await;
+        }
+    }
+
+    /// The sandbox at a glance.
+    ///
+    /// # Errors
+    /// `no_sandbox` on other networks.
+    pub fn sandbox_status(&self) -> Result<SandboxView> {
+        let neighbourhood = self.neighbourhood()?;
+        Ok(SandboxView {
+            esplora_url: neighbourhood.url(),
+            height: neighbourhood.chain.tip().height,
+            neighbour: neighbourhood.address(),
+        })
+    }
+
+    /// Mines blocks.
+    ///
+    /// # Errors
+    /// `no_sandbox` on other networks.
+    pub async fn sandbox_mine(&self, blocks: u32) -> Result<SandboxView> {
+        let neighbourhood = self.neighbourhood()?;
+        neighbourhood.chain.mine(blocks.min(BLOCKS_MAX))?;
+        neighbourhood.sync(self.cashier()?.lightning()).await?;
+        self.sandbox_status()
+    }
+
+    /// Abandons the last blocks for a longer branch of empty ones.
+    ///
+    /// # Errors
+    /// `no_sandbox` on other networks.
+    pub async fn sandbox_reorg(&self, depth_blocks: u32) -> Result<SandboxView> {
+        let neighbourhood = self.neighbourhood()?;
+        neighbourhood.chain.reorg(depth_blocks)?;
+        neighbourhood.sync(self.cashier()?.lightning()).await?;
+        self.sandbox_status()
+    }
+
+    /// Pays to an address of the chain, out of what the sandbox's miner has. Returns the transaction.
+    ///
+    /// # Errors
+    /// `no_sandbox` on other networks, or an address that isn't of this chain.
+    pub async fn sandbox_fund(&self, address: &str, amount_sat: u64) -> Result<String> {
+        let neighbourhood = self.neighbourhood()?;
+        let address = address
+            .parse::<bitcoin::Address<_>>()
+            .ok()
+            .and_then(|address| address.require_network(bitcoin::Network::Regtest).ok());
+        let address = address.ok_or(LightningError::Invalid("address of the sandbox's chain"))?;
+        let txid = neighbourhood.chain.fund(address, amount_sat)?;
+        neighbourhood.chain.mine(1)?;
+        neighbourhood.sync(self.cashier()?.lightning()).await?;
+        Ok(txid.to_string())
+    }
+
+    /// An invoice, or an offer, of the neighbour's.
+    ///
+    /// # Errors
+    /// `no_sandbox` on other networks.
+    pub async fn sandbox_invoice(
+        &self,
+        amount_msat: Option<u64>,
+        is_offer: bool,
+    ) -> Result<InvoiceView> {
+        let neighbour = &self.neighbourhood()?.neighbour;
+        let description = "the neighbour".to_owned();
+        if is_offer {
+            let request = neighbour.offer(amount_msat, description, None).await?;
+            return Ok(InvoiceView {
+                request,
+                payment_hash: None,
+                amount_msat,
+                expires_at_s: None,
+            });
+        }
+        let request = InvoiceRequest {
+            amount_msat,
+            description,
+            expiry_s: 3_600,
+        };
+        Ok(neighbour.invoice(request).await?.into())
+    }
+
+    /// Has the neighbour pay an invoice or an offer.
+    ///
+    /// # Errors
+    /// `no_sandbox` on other networks, or why it couldn't be paid.
+    pub async fn sandbox_pay(&self, request: &str, amount_msat: Option<u64>) -> Result<()> {
+        let neighbour = &self.neighbourhood()?.neighbour;
+        let what = Payable::parse(request)?;
+        let request = PayRequest {
+            offer_payment_id: what
+                .payment_id()
+                .is_none()
+                .then(|| wallet::lightning::PaymentId(rand::random())),
+            what,
+            amount_msat,
+            fee_max_msat: 10_000,
+        };
+        let id = neighbour.pay(request).await?;
+        let paid = neighbour.wait_payment(id, PAYMENT_TIME_MAX).await?;
+        match paid.status {
+            PaymentStatus::Succeeded { .. } => Ok(()),
+            PaymentStatus::Failed { reason } => Err(NodeError::PaymentFailed(reason)),
+            PaymentStatus::Pending | PaymentStatus::Unsent => Err(LightningError::Unknown(
+                "the neighbour's payment is under way".into(),
+            )
+            .into()),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The Lightning rail against a regtest chain in this process: what two or three nodes do together,
+//! and what becomes of it when something goes wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod chain;
+mod faults;
+mod killed;
+mod payments;
+mod restored;
+mod support;
