@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::path::PathBuf;
 
-use common::{Home, Node, Pay, Reply};
+use common::{Home, Node, Outsider, Pay, Reply};
 use node::read_psbt;
 use reqwest::Method;
 use sandbox::Sandbox;
@@ -169,6 +169,7 @@ async fn a_vault_on_three_nodes() {
     by_files(&house);
     together(&house).await;
     later(&house);
+    ecash(&house).await;
     strangers(&house).await;
 }
 
@@ -337,6 +338,75 @@ fn later(house: &House) {
         "vault_missing"
     );
     assert_eq!(house.refused("alice", &["show", "nobody"]), "vault_missing");
+}
+
+/// The same for ecash: locked to two of the three at once, and to one of them later.
+async fn ecash(house: &House) {
+    let policy = house.policy();
+    let (signers, _) = policy.split_once("[[path]]").unwrap();
+    let signers = signers.replace("'family'", "'till'");
+    let policy = format!(
+        "{signers}[[path]]\nname = 'two'\nwho = ['alice', 'bob', 'scout']\nneeds = 2\n\
+         [[path]]\nname = 'later'\nwho = ['bob']\nneeds = 1\nafter = '1 day'\n"
+    );
+    for name in NAMES {
+        let file = house.file(name, "till.toml");
+        fs::write(&file, &policy).unwrap();
+        house.run(name, &["new", file.to_str().unwrap(), "--yes"]);
+    }
+    // Family has more paths than a lock can say.
+    let args = ["token", "request", "family", "--sat", "21"];
+    assert_eq!(house.refused("alice", &args), "vault_not_lockable");
+
+    let args = ["token", "request", "till", "--sat", "21"];
+    let request = house.run("alice", &args)["request"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let request: cdk::nuts::PaymentRequest = request.parse().unwrap();
+    let lock = cdk::nuts::Nut10Secret::from(request.nut10.unwrap());
+    let payer = Outsider::at(&house.node("alice").url()).await;
+    payer.fund(50).await;
+    let options = cdk::wallet::SendOptions {
+        conditions: Some(lock.try_into().unwrap()),
+        ..Default::default()
+    };
+    let prepared = payer.wallet.prepare_send(21.into(), options).await.unwrap();
+    let token = prepared.confirm(None).await.unwrap().to_string();
+    let receiver = Outsider::at(&house.node("alice").url()).await;
+    assert!(receiver.try_redeem(&token).await.is_err());
+
+    let at = |name: &str, token: &str| {
+        let file = house.file(name, "token.txt");
+        fs::write(&file, token).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let sign =
+        |name: &str, token: &str| house.run(name, &["token", "sign", "till", &at(name, token)]);
+    let file = at("scout", &token);
+    assert_eq!(
+        house.refused("scout", &["token", "sign", "till", &file]),
+        "vault_human_first"
+    );
+    let once = sign("bob", &token);
+    assert_eq!(
+        (&once["signed"], &once["is_open"]),
+        (&json!(["bob"]), &json!(false))
+    );
+    let once = once["token"].as_str().unwrap();
+    // One signature isn't enough, and Bob's alone isn't due for a day.
+    assert!(receiver.try_redeem(once).await.is_err());
+    let twice = sign("scout", once);
+    assert_eq!(
+        (&twice["signed"], &twice["is_open"]),
+        (&json!(["bob", "scout"]), &json!(true))
+    );
+    assert_eq!(receiver.redeem(twice["token"].as_str().unwrap()).await, 21);
+    let plain = at("alice", &payer.token(5).await);
+    assert_eq!(
+        house.refused("alice", &["token", "sign", "till", &plain]),
+        "vault_not_lockable"
+    );
 }
 
 /// Who isn't a signer gets nothing, and leaves nothing.

@@ -323,7 +323,7 @@ fn store_status(error: &StoreError) -> u16 {
 fn vault_status(error: &VaultError) -> u16 {
     match error {
         VaultError::Storage(_) | VaultError::Crypto(_) => 500,
-        VaultError::Source(_) => 502,
+        VaultError::Chain(_) => 502,
         VaultError::Missing(_) => 404,
         VaultError::Taken(_) | VaultError::Contradiction { .. } => 409,
         VaultError::Unauthorized(_) => 401,

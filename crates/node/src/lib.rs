@@ -56,8 +56,8 @@ pub use receipts::{
 pub use serve::{Answer, AnswerEvent, PaymentRequired, Served, Settled};
 pub use status::{Audit, Status};
 pub use vaults::{
-    CheckedView, NewProposal, PeerAnswer, PeerOffer, PeerRequest, ProposalView, VaultBalance,
-    VaultKeyView, VaultView,
+    CheckedView, NewProposal, PeerAnswer, PeerOffer, PeerRequest, ProposalView, TokenRequestView,
+    TokenView, VaultBalance, VaultKeyView, VaultView,
 };
 
 pub use inference::openai::{Chunk, ErrorBody, ModelEntry, ModelList, Reply};

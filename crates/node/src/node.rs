@@ -22,9 +22,8 @@ use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
 use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
-use crate::{fetch, lightning, purses, serve};
 use crate::vaults::Vaults;
-use crate::{fetch, purses, serve};
+use crate::{fetch, lightning, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,6 +99,9 @@ fn vault_routes() -> Router<App> {
         .route("/vaults/{name}", get(vaults::show))
         .route("/vaults/{name}/address", post(vaults::address))
         .route("/vaults/{name}/proposals", post(vaults::propose))
+        .route("/vaults/{name}/token-requests", post(vaults::token_request))
+        .route("/vaults/{name}/tokens/show", post(vaults::token_show))
+        .route("/vaults/{name}/tokens/sign", post(vaults::token_sign))
         .route(
             "/vault-proposals",
             get(vaults::proposals).post(vaults::receive),
@@ -169,10 +172,7 @@ fn lightning_routes() -> Router<App> {
         .route("/sync", post(lightning::sync))
         .route("/addresses", post(lightning::address))
         .route("/send", post(lightning::send))
-        .route(
-            "/channels",
-            get(lightning::channels).post(lightning::open),
-        )
+        .route("/channels", get(lightning::channels).post(lightning::open))
         .route("/channels/{id}/close", post(lightning::close))
         .route("/peers", get(lightning::peers))
         .route(

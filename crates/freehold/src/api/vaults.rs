@@ -5,8 +5,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use node::{
-    Description, NewProposal, PeerAnswer, PeerRequest, ProposalView, VaultKeyView, VaultView,
-    read_psbt,
+    Description, NewProposal, PeerAnswer, PeerRequest, ProposalView, TokenRequestView, TokenView,
+    VaultKeyView, VaultView, read_psbt,
 };
 use serde::{Deserialize, Serialize};
 
@@ -231,4 +231,51 @@ pub async fn from_peer(
         signature: header("freehold-signature"),
     };
     Ok(Json(app.node.vault_peer(request).await?))
+}
+
+/// How much ecash is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequestInput {
+    /// How much.
+    pub amount_sat: u64,
+}
+
+/// A locked token.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenInput {
+    /// `cashuB…`
+    pub token: String,
+}
+
+/// `POST /api/vaults/{name}/token-requests`
+pub async fn token_request(
+    State(app): State<App>,
+    _: Owner,
+    Path(name): Path<String>,
+    Input(input): Input<TokenRequestInput>,
+) -> Result<Json<TokenRequestView>, ApiError> {
+    let made = app.node.vault_token_request(&name, input.amount_sat);
+    Ok(Json(made.await?))
+}
+
+/// `POST /api/vaults/{name}/tokens/show`
+pub async fn token_show(
+    State(app): State<App>,
+    _: Owner,
+    Path(name): Path<String>,
+    Input(input): Input<TokenInput>,
+) -> Result<Json<TokenView>, ApiError> {
+    Ok(Json(app.node.vault_token_show(&name, &input.token).await?))
+}
+
+/// `POST /api/vaults/{name}/tokens/sign`
+pub async fn token_sign(
+    State(app): State<App>,
+    _: Owner,
+    Path(name): Path<String>,
+    Input(input): Input<TokenInput>,
+) -> Result<Json<TokenView>, ApiError> {
+    Ok(Json(app.node.vault_token_sign(&name, &input.token).await?))
 }

@@ -108,7 +108,7 @@ impl Onchain {
 }
 
 /// Whoever shows this node the chain, if anybody does.
-fn chain_source(
+pub(crate) fn chain_source(
     config: &ChainConfig,
     network: wallet::onchain::Network,
 ) -> Result<Option<ChainSource>> {

@@ -8,16 +8,17 @@ mod nonces;
 mod peer;
 mod proposals;
 mod sign;
+mod tokens;
 mod views;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
+use wallet::onchain::ChainSource;
 use wallet::vault::{
-    ChainView, Description, Policy, SignerKey, Source, Vault, VaultError, VaultRecord, Watch, store,
+    ChainView, Description, Policy, SignerKey, Vault, VaultError, VaultRecord, Watch, store,
 };
 
 use crate::config::Config;
@@ -26,14 +27,13 @@ use crate::files;
 use crate::keys::Seed;
 use crate::locks::KeyedLocks;
 use crate::node::{Node, now_ms};
+use crate::onchain::chain_source;
 use nonces::Nonces;
 
 pub use peer::{PeerAnswer, PeerOffer, PeerRequest};
 pub use proposals::NewProposal;
+pub use tokens::{TokenRequestView, TokenView};
 pub use views::{CheckedView, ProposalView, VaultBalance, VaultKeyView, VaultView};
-
-/// How long the chain source may take for one answer.
-const SOURCE_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The path of the node's key below the root: BIP-48 with script type 3, Taproot.
 fn key_path(chain: bitcoin::Network) -> String {
@@ -46,7 +46,7 @@ pub(crate) struct Vaults {
     key: SignerKey,
     dir: PathBuf,
     nonces: Nonces,
-    source: Option<Source>,
+    chain: Option<ChainSource>,
     /// One task at a time works on a vault.
     locks: KeyedLocks,
     open: Mutex<HashMap<String, Arc<OpenVault>>>,
@@ -67,25 +67,18 @@ impl Vaults {
         let dir = config.network_dir().join("vaults");
         files::private_dir(&dir)?;
         let nonces = config.network_dir().join("vault-nonces");
-        let source = config.chain.esplora.as_deref();
-        let source = source.map(|url| Source::new(url, SOURCE_TIME_MAX));
         Ok(Self {
             key: SignerKey::from_master(&seed.master_xpriv(chain)?, path)?,
             dir,
             nonces: Nonces::open(nonces)?,
-            source: source.transpose()?,
+            chain: chain_source(&config.chain, chain)?,
             locks: KeyedLocks::default(),
             open: Mutex::default(),
         })
     }
 
-    fn source(&self) -> Result<&Source> {
-        let missing = || {
-            let what =
-                "no chain source is configured: set `esplora` in [chain], or --chain-esplora";
-            NodeError::Vault(VaultError::Source(what.into()))
-        };
-        self.source.as_ref().ok_or_else(missing)
+    fn chain(&self) -> Result<&ChainSource> {
+        self.chain.as_ref().ok_or(NodeError::OnchainOff)
     }
 
     async fn open(&self, record: VaultRecord) -> Result<Arc<OpenVault>> {
@@ -111,11 +104,10 @@ impl Vaults {
 
 impl OpenVault {
     /// Asks the chain, and says what the vault has.
-    async fn sync(&self, source: &Source) -> Result<ChainView> {
+    async fn sync(&self, chain: &ChainSource) -> Result<ChainView> {
         let mut watch = self.watch.lock().await;
         let now_s = u64::try_from(now_ms() / 1_000).unwrap_or_default();
-        let answer = source.scan(watch.request(now_s)).await?;
-        watch.apply(answer)?;
+        watch.sync(chain, now_s).await?;
         Ok(watch.view())
     }
 }
@@ -191,11 +183,11 @@ impl Node {
     /// A vault by its name or id; with its coins, if a chain source is configured.
     ///
     /// # Errors
-    /// `vault_missing`, or `chain_source_failed`.
+    /// `vault_missing`, or `chain_unreachable`.
     pub async fn vault_show(&self, name: &str, fee_rate_sat_per_vb: f64) -> Result<VaultView> {
         let open = self.find_vault(name).await?;
-        let view = match &self.inner.vaults.source {
-            Some(source) => Some(open.sync(source).await?),
+        let view = match &self.inner.vaults.chain {
+            Some(chain) => Some(open.sync(chain).await?),
             None => None,
         };
         self.vault_view(&open, view.as_ref(), fee_rate_sat_per_vb)
@@ -204,12 +196,12 @@ impl Node {
     /// An address of a vault that nobody was given yet.
     ///
     /// # Errors
-    /// `vault_missing`, or `chain_source_failed`: other signers give addresses too, so the chain
+    /// `vault_missing`, or `chain_unreachable`: other signers give addresses too, so the chain
     /// is asked first where it can be.
     pub async fn vault_address(&self, name: &str) -> Result<String> {
         let open = self.find_vault(name).await?;
-        if let Some(source) = &self.inner.vaults.source {
-            open.sync(source).await?;
+        if let Some(chain) = &self.inner.vaults.chain {
+            open.sync(chain).await?;
         }
         let address = open.watch.lock().await.new_address()?;
         Ok(address.to_string())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bitcoin::Psbt;
 use serde::{Deserialize, Serialize};
+use wallet::onchain::TxState;
 use wallet::vault::{
     ChainView, Payment, Proposal, ProposalState, VaultError, combine, proposal_id, propose, store,
 };
@@ -12,6 +13,9 @@ use super::OpenVault;
 use super::views::ProposalView;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
+
+/// How soon a transaction is to be in a block, unless a fee rate is given: about an hour.
+const TARGET_BLOCKS: u16 = 6;
 
 /// What is to be paid from a vault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,15 +41,15 @@ impl Node {
     /// Proposes a payment from a vault. Nothing is signed yet.
     ///
     /// # Errors
-    /// `vault_insufficient`, `vault_path_not_due`, `vault_payment_invalid`, `chain_source_failed`.
+    /// `vault_insufficient`, `vault_path_not_due`, `vault_payment_invalid`, `chain_unreachable`.
     pub async fn vault_propose(&self, name: &str, wanted: NewProposal) -> Result<ProposalView> {
         let open = self.find_vault(name).await?;
         let _guard = self.inner.vaults.locks.lock(&open.record.id).await;
-        let source = self.inner.vaults.source()?;
-        let view = open.sync(source).await?;
+        let chain = self.inner.vaults.chain()?;
+        let view = open.sync(chain).await?;
         let rate = match wanted.fee_rate_sat_per_vb {
             Some(rate) => rate,
-            None => source.fee_rate_sat_per_vb().await?,
+            None => chain.fee_rates().await?.sat_per_vb(TARGET_BLOCKS),
         };
         let payment = Payment {
             to: open.vault.payee(&wanted.to)?,
@@ -100,7 +104,7 @@ impl Node {
     ) -> Result<ProposalView> {
         let id = proposal_id(&psbt).to_string();
         let known = self.load_proposal(open, &id).await?;
-        let view = open.sync(self.inner.vaults.source()?).await?;
+        let view = open.sync(self.inner.vaults.chain()?).await?;
         let proposal = match known {
             Some(known) if known.state != ProposalState::Open => {
                 return Ok(self.proposal_view(open, &known, &view));
@@ -124,7 +128,7 @@ impl Node {
             if self.load_proposal(&open, &id).await?.is_some() {
                 return Ok(open);
             }
-            let view = open.sync(self.inner.vaults.source()?).await?;
+            let view = open.sync(self.inner.vaults.chain()?).await?;
             if view.coin(&first).is_some() {
                 return Ok(open);
             }
@@ -199,22 +203,24 @@ impl Node {
     /// `vault_missing`.
     pub async fn vault_proposal(&self, id: &str) -> Result<ProposalView> {
         let (open, proposal) = self.find_proposal(id).await?;
-        let view = open.sync(self.inner.vaults.source()?).await?;
+        let view = open.sync(self.inner.vaults.chain()?).await?;
         Ok(self.proposal_view(&open, &proposal, &view))
     }
 
     /// Sends a proposal to the network.
     ///
     /// # Errors
-    /// `vault_signatures_missing`, or `chain_source_failed`; it can be tried again.
+    /// `vault_signatures_missing`, `transaction_refused` or `chain_unreachable`; it can be tried again.
     pub async fn vault_broadcast(&self, id: &str) -> Result<ProposalView> {
         let (open, mut proposal) = self.find_proposal(id).await?;
         let _guard = self.inner.vaults.locks.lock(&open.record.id).await;
-        let source = self.inner.vaults.source()?;
-        let view = open.sync(source).await?;
-        if !source.knows(&proposal_id(&proposal.psbt)).await? {
+        let chain = self.inner.vaults.chain()?;
+        let view = open.sync(chain).await?;
+        // Its id is the same without the witnesses.
+        let unsigned = &proposal.psbt.unsigned_tx;
+        if chain.tx_state(unsigned, None).await? == TxState::Unknown {
             let reviewed = open.vault.review(proposal.psbt.clone(), &view)?;
-            source.broadcast(&reviewed.finish()?).await?;
+            chain.broadcast(&reviewed.finish()?).await?;
         }
         proposal.state = ProposalState::Sent;
         self.end_proposal(&open, proposal, &view).await

@@ -26,7 +26,7 @@ impl Node {
             // As it is now that nobody else works on it.
             let id = proposal.id.clone();
             let proposal = node.load_proposal(&open, &id).await?.unwrap_or(proposal);
-            let view = open.sync(node.inner.vaults.source()?).await?;
+            let view = open.sync(node.inner.vaults.chain()?).await?;
             node.sign_locked(&open, proposal, &view, Mode::ByHand).await
         })
         .await

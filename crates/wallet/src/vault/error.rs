@@ -1,6 +1,7 @@
 //! What a vault refuses, and why.
 
 use super::policy::PolicyError;
+use crate::onchain::ChainError;
 
 /// What can go wrong with a vault.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +122,8 @@ pub enum VaultError {
     #[error("this can't be paid: {0}")]
     Payment(String),
     /// The chain source failed.
-    #[error("the chain source failed: {0}")]
-    Source(String),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// The vault's files or database failed.
     #[error("the vault's storage failed: {0}")]
     Storage(String),
@@ -171,7 +172,7 @@ impl VaultError {
             Self::Incomplete(_) => "vault_signatures_missing",
             Self::Insufficient { .. } => "vault_insufficient",
             Self::Payment(_) => "vault_payment_invalid",
-            Self::Source(_) => "chain_source_failed",
+            Self::Chain(error) => error.code(),
             Self::Storage(_) => "vault_storage",
             Self::Taken(_) => "vault_exists",
             Self::Missing(_) => "vault_missing",
@@ -223,7 +224,7 @@ impl VaultError {
                 "pay less, or wait until more coins are confirmed and old enough"
             }
             Self::Payment(_) => "check the address, its network and the amount",
-            Self::Source(_) => "check the Esplora address in the configuration; nothing was sent",
+            Self::Chain(error) => error.hint(),
             Self::Storage(_) => "check the disk's free space and health",
             Self::Taken(_) => "choose another name in the policy",
             Self::Missing(_) => {

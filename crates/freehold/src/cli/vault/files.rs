@@ -1,7 +1,8 @@
 //! PSBTs and policies in files.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use node::{PSBT_BYTES_MAX, VaultError, join_qr, read_psbt};
@@ -46,6 +47,20 @@ pub fn write(path: &Path, psbt: &str) -> Result<()> {
     };
     let mut file = File::create(path).map_err(failed)?;
     file.write_all(&bytes).map_err(failed)?;
+    file.sync_all().map_err(failed)
+}
+
+/// Writes a token: only this user may read it.
+pub fn write_private(path: &Path, token: &str) -> Result<()> {
+    let failed = |error| Failure::file("write", path, &error);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    writeln!(file, "{token}").map_err(failed)?;
     file.sync_all().map_err(failed)
 }
 

@@ -2,6 +2,7 @@
 
 mod files;
 mod qr;
+mod token;
 mod words;
 
 use std::path::PathBuf;
@@ -88,6 +89,9 @@ pub enum VaultCommand {
         /// Its id, or a file that is taken in first
         proposal: String,
     },
+    /// Ecash that only the vault's signers can redeem
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Give a proposal up
     Drop {
         /// Its id
@@ -164,7 +168,7 @@ impl FeeRate {
 /// How a proposal is passed on.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Write the PSBT to a file
+    /// Write what comes of it to a file
     #[arg(long, env = "FREEHOLD_VAULT_OUT", hide_env = true, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Show the PSBT as QR codes
@@ -201,6 +205,7 @@ pub async fn run(output: Output, client: &Client, command: VaultCommand) -> Resu
             let path = format!("/api/vault-proposals{}", query.unwrap_or_default());
             output.show(client.get(&path).await?, words::proposals)
         }
+        VaultCommand::Token(command) => token::run(output, client, command).await,
         other => with_proposal(output, client, other).await,
     }
 }
