@@ -102,6 +102,14 @@ pub struct TimestampConfig {
     pub peers: Vec<SocketAddr>,
 }
 
+/// Nostr Wallet Connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NwcConfig {
+    /// The relays of connections that name none.
+    pub relays: Vec<String>,
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -126,6 +134,8 @@ pub struct Config {
     pub engine: EngineSettings,
     /// Where timestamps are made and checked.
     pub timestamp: TimestampConfig,
+    /// Nostr Wallet Connect.
+    pub nwc: NwcConfig,
 }
 
 /// What flags and environment variables say; it wins over the file.
@@ -168,6 +178,7 @@ struct File {
     price: PriceConfig,
     engine: EngineSettings,
     timestamp: TimestampConfig,
+    nwc: NwcConfig,
 }
 
 impl Config {
@@ -208,6 +219,7 @@ impl Config {
             price,
             engine,
             timestamp: file.timestamp,
+            nwc: file.nwc,
         })
     }
 

@@ -17,6 +17,7 @@ mod keys;
 mod locks;
 mod mint_address;
 mod node;
+mod nwc;
 mod purses;
 mod receipts;
 mod recovery;
@@ -25,13 +26,16 @@ pub mod stamps;
 mod status;
 mod tasks;
 
-pub use config::{Config, EngineSettings, Network, Overrides, PriceConfig, TimestampConfig};
+pub use config::{
+    Config, EngineSettings, Network, NwcConfig, Overrides, PriceConfig, TimestampConfig,
+};
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
 pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use node::{Caller, Node};
+pub use nwc::{BackingView, NewNwc, NewNwcConnection, NwcConnectionView};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -52,4 +56,5 @@ pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::nwc::{NotificationKind, Transaction as LightningTransaction};
 pub use wallet::purse::PurseName;

@@ -18,6 +18,7 @@ use crate::files;
 use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
+use crate::nwc::{self, Hub};
 use crate::receipts::{self, Receipts};
 use crate::{fetch, purses, serve};
 
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
+    pub nwc: Hub,
     pub tasks: Tasks,
     /// True while an ecash wallet waits for its mint's word on something half done.
     pub is_unsettled: AtomicBool,
@@ -95,6 +97,7 @@ impl Node {
             tx.execute_batch(receipts::ANCHORS_SCHEMA)?;
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
+            tx.execute_batch(nwc::SCHEMA)?;
             Ok(tx.execute_batch(purses::SCHEMA)?)
         })
         .await?;
@@ -131,6 +134,7 @@ impl Node {
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
+                nwc: Hub::new(&seed),
                 tasks: Tasks::default(),
                 is_unsettled: AtomicBool::new(false),
                 started: Instant::now(),
@@ -160,6 +164,14 @@ impl Node {
         self.inner
             .tasks
             .spawn(async move { node.keep_upgrading().await });
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_serving_nwc().await });
+        let node = self.clone();
+        self.inner
+            .tasks
+            .spawn(async move { node.keep_settling_backed().await });
         self.inner.engines.get().await.map(|_| ())
     }
 

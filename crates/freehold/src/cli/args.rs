@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use node::{Network, Overrides, PurseName};
 
-use super::{ask, calendar, fetch, git, ledger, model, ots, purse, receipt, status, up};
+use super::{ask, calendar, fetch, git, ledger, model, nwc, ots, purse, receipt, status, up};
 use crate::output::Output;
 
 /// A private local model that pays and gets paid.
@@ -36,6 +36,9 @@ pub enum Command {
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),
+    /// Nostr Wallet Connect: let other programs use a purse
+    #[command(subcommand)]
+    Nwc(nwc::NwcCommand),
     /// The books: where every sat went
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),

@@ -5,6 +5,7 @@ use node::{NewPurse, PurseName, PurseView, Revoked};
 use serde_json::json;
 
 use super::args::purse_name;
+use super::nwc;
 use super::table::{pairs, table};
 use crate::api::purses::{AmountInput, BudgetInput, PurseInput};
 use crate::client::Client;
@@ -41,6 +42,8 @@ pub enum PurseCommand {
         #[arg(value_parser = clap::value_parser!(u64).range(1..))]
         sat: u64,
     },
+    /// Back a purse by somebody else's wallet: its payments come from there, its limits hold
+    Back(nwc::BackArgs),
     /// Make a purse's token worthless, and take its money back
     Revoke {
         /// Which
@@ -104,6 +107,7 @@ pub async fn run(output: Output, client: &Client, command: PurseCommand) -> Resu
                 format!("purse {name} has {} sat now", purse.balance_sat)
             })
         }
+        PurseCommand::Back(args) => nwc::back(output, client, args).await,
         PurseCommand::Revoke { name } => {
             let path = format!("/api/purses/{name}/revoke");
             let revoked = client.post(&path, &json!({})).await?;
