@@ -3,6 +3,7 @@
 use inference::store::StoreError;
 use wallet::WalletError;
 use wallet::cashier::CashierError;
+use wallet::onchain::ChainError;
 use wallet::ecash::EcashError;
 use wallet::vault::VaultError;
 
@@ -159,6 +160,12 @@ pub enum NodeError {
         /// The last thing that went wrong.
         reason: String,
     },
+}
+
+impl From<ChainError> for NodeError {
+    fn from(error: ChainError) -> Self {
+        Self::Onchain(error.into())
+    }
 }
 
 impl From<CashierError> for NodeError {
@@ -360,6 +367,9 @@ fn vault_status(error: &VaultError) -> u16 {
         | VaultError::Allowance { .. }
         | VaultError::HumanFirst { .. } => 403,
         _ => 400,
+    }
+}
+
 fn nwc_status(error: &wallet::nwc::NwcError) -> u16 {
     match error.code() {
         "nwc_uri_invalid" | "nwc_relay_invalid" | "invoice_invalid" => 400,

@@ -23,8 +23,8 @@ mod neighbourhood;
 #[path = "no_neighbourhood.rs"]
 mod neighbourhood;
 mod node;
-mod onchain;
 mod nwc;
+mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
@@ -35,8 +35,8 @@ mod tasks;
 mod vaults;
 
 pub use config::{
-    ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig, Overrides, PriceConfig,
-    TimestampConfig,
+    ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig, Overrides,
+    PriceConfig, TimestampConfig,
 };
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
@@ -45,11 +45,11 @@ pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use neighbourhood::SandboxView;
 pub use node::{Caller, Node};
+pub use nwc::{BackingView, NewNwc, NewNwcConnection, NwcConnectionView};
 pub use onchain::{
     BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
     WatchedWallet,
 };
-pub use nwc::{BackingView, NewNwc, NewNwcConnection, NwcConnectionView};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -74,11 +74,11 @@ pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::nwc::{NotificationKind, Transaction as LightningTransaction};
 pub use wallet::onchain::{
     AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
     SpendState, TxView,
 };
-pub use wallet::nwc::{NotificationKind, Transaction as LightningTransaction};
 pub use wallet::purse::PurseName;
 pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};
 // What a proposal travels as, for doors that read and show it.

@@ -20,8 +20,8 @@ use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
-use crate::onchain::Onchain;
 use crate::nwc::{self, Hub};
+use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
 use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
@@ -108,7 +108,9 @@ impl Node {
             tx.execute_batch(receipts::ANCHORS_SCHEMA)?;
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
-            tx.execute_batch(lightning::SCHEMA)?;
+            for schema in lightning::SCHEMAS {
+                tx.execute_batch(schema)?;
+            }
             tx.execute_batch(nwc::SCHEMA)?;
             Ok(tx.execute_batch(purses::SCHEMA)?)
         })

@@ -188,7 +188,12 @@ pub struct NodeFlags {
     #[command(flatten)]
     chain: ChainFlags,
     /// Where the Lightning node listens for peers [default: nowhere]
-    #[arg(long, global = true, env = "FREEHOLD_LIGHTNING_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_LIGHTNING_LISTEN",
+        value_name = "ADDRESS:PORT"
+    )]
     #[arg(hide_short_help = true)]
     lightning_listen: Option<SocketAddr>,
 }

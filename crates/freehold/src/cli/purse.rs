@@ -52,7 +52,12 @@ pub enum PurseCommand {
         /// The BOLT 11 invoice
         invoice: String,
         /// What the way may cost [default: what the mint asks for]
-        #[arg(long, env = "FREEHOLD_PURSE_MAX_FEE_SAT", hide_env = true, value_name = "SAT")]
+        #[arg(
+            long,
+            env = "FREEHOLD_PURSE_MAX_FEE_SAT",
+            hide_env = true,
+            value_name = "SAT"
+        )]
         max_fee_sat: Option<u64>,
     },
     /// Back a purse by somebody else's wallet: its payments come from there, its limits hold

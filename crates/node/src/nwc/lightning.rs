@@ -7,6 +7,7 @@ use wallet::nwc::{ListTransactions, Method, NewInvoice, Payment, PaymentState, T
 use wallet::purse::PurseName;
 
 use super::backing::BackedPurses;
+use super::own::OwnPurses;
 use crate::error::Result;
 use crate::node::Node;
 
@@ -54,11 +55,17 @@ impl Node {
         if self.is_backed(purse).await? {
             return Ok(Some(Arc::new(BackedPurses::new(self.clone()))));
         }
+        if self.has_lightning() {
+            return Ok(Some(Arc::new(OwnPurses::new(self.clone()))));
+        }
         Ok(None)
     }
 
     /// Everybody who pays over Lightning for purses.
     pub(crate) fn all_lightning(&self) -> Vec<Arc<dyn PurseLightning>> {
-        vec![Arc::new(BackedPurses::new(self.clone()))]
+        vec![
+            Arc::new(BackedPurses::new(self.clone())),
+            Arc::new(OwnPurses::new(self.clone())),
+        ]
     }
 }

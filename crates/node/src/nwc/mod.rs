@@ -10,6 +10,7 @@ mod budget;
 mod connections;
 mod hub;
 mod lightning;
+mod own;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,7 @@ impl Node {
         for name in onchain.watched_names()? {
             onchain.watched(&name).await?.sync(now_ms()).await?;
         }
+        self.follow_onchain().await?;
         match self.sweep_savings().await {
             Ok(_) | Err(NodeError::Onchain(OnchainError::NoSavings)) => {}
             Err(error) => return Err(error),

@@ -76,7 +76,8 @@ impl Node {
         Ok(attempt)
     }
 
-    /// What must not be swept: all that purses hold, and what channels need.
+    /// What must not be swept: as much as purses hold. What channels need for being closed is no part of this
+    /// wallet: they keep it in their own.
     async fn onchain_reserved_sat(&self) -> Result<u64> {
         let accounts = self.inner.db.write(|tx| ledger::accounts(tx)).await?;
         let purses = accounts
@@ -84,15 +85,7 @@ impl Node {
             .filter(|account| account.name.starts_with("purse:"));
         // Reserved is still in the balance: it is needed until it is spent.
         let msat: u64 = purses.map(held_msat).fold(0, u64::saturating_add);
-        let purses_sat = msat.div_ceil(MSAT_PER_SAT);
-        Ok(purses_sat.saturating_add(self.channels_need_sat()))
-    }
-
-    /// What Lightning channels need on the chain, for their fees and reserves. Without Lightning,
-    /// nothing.
-    #[expect(clippy::unused_self, reason = "channels will be the node's")]
-    fn channels_need_sat(&self) -> u64 {
-        0
+        Ok(msat.div_ceil(MSAT_PER_SAT))
     }
 }
 
