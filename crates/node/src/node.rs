@@ -220,6 +220,7 @@ impl Node {
     /// recorded, and is settled at the next start.
     pub async fn shutdown(&self) {
         self.inner.tasks.stop();
+        self.close_backings().await;
         self.inner.engines.shutdown().await;
         if let Some(mint) = &self.inner.mint {
             mint.stop().await;

@@ -267,6 +267,19 @@ impl Response {
         }
     }
 
+    /// Either.
+    pub(super) fn of(method: &str, result: Result<Value, Failure>) -> Self {
+        let (result, error) = match result {
+            Ok(result) => (Some(result), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        Self {
+            result_type: method.into(),
+            error,
+            result,
+        }
+    }
+
     /// A refusal.
     pub(super) fn refused(method: &str, failure: Failure) -> Self {
         Self {

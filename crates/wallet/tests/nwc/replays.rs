@@ -52,16 +52,34 @@ async fn a_repeated_event_gets_the_same_answer_and_pays_once() {
 async fn a_crowd_of_copies_pays_once() {
     let (world, mut someone) = open().await;
     let request = pay(&someone, 1);
-    futures_join(&someone, &request, 8).await;
-    someone.ask(&request).await;
+    // More than may be worked on at a time: none of the copies may be answered with a refusal.
+    for _ in 0..20 {
+        someone.send(&request).await;
+    }
+    assert_eq!(
+        someone.ask(&request).await["result"]["preimage"],
+        preimage(1)
+    );
     assert_eq!(world.purse.paid().len(), 1);
 }
 
-async fn futures_join(someone: &Someone, request: &Event, copies: usize) {
-    let sends = (0..copies).map(|_| someone.send(request));
-    for send in sends {
-        send.await;
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_stays_refused_when_a_relay_delivers_it_again() {
+    let (mut world, mut someone) = open().await;
+    let all = world.pair.connection.methods.clone();
+    world.pair.connection.methods = vec![Method::GetBalance];
+    world.restart().await;
+    is_up(&world, &mut someone).await;
+    let request = pay(&someone, 1);
+    let refused = someone.ask(&request).await;
+    assert_eq!(refused["error"]["code"], "RESTRICTED");
+
+    // The client pays in another way; then the reason for the refusal goes away.
+    world.pair.connection.methods = all;
+    world.restart().await;
+    is_up(&world, &mut someone).await;
+    assert_eq!(someone.ask(&request).await, refused);
+    assert!(world.purse.paid().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -155,6 +155,14 @@ impl Node {
             .await
     }
 
+    /// Lets go of the other wallets. Payments that wait for an answer are looked up by the next process.
+    pub(crate) async fn close_backings(&self) {
+        let wallets = std::mem::take(&mut *self.inner.nwc.wallets.lock().await);
+        for wallet in wallets.values() {
+            wallet.close().await;
+        }
+    }
+
     async fn keep_wallet(&self, name: &PurseName, wallet: Option<NwcWallet>) {
         let mut wallets = self.inner.nwc.wallets.lock().await;
         let old = match wallet {

@@ -14,6 +14,7 @@ use crate::nwc::connection::Connection;
 use crate::nwc::encryption::Encryption;
 use crate::nwc::limits::{RECENT_MAX, REQUESTS_PER_CLIENT_MAX};
 use crate::nwc::message::{Call, ErrorCode, Failure, Request, Response};
+use crate::nwc::method::Method;
 use crate::nwc::rate::{Pace, RateLimit};
 use crate::nwc::relays::has_come;
 
@@ -128,25 +129,25 @@ impl Inner {
             let failure = Failure::new(ErrorCode::Other, "this isn't a request");
             return self.refuse(reply, "", failure).await;
         };
-        if is_too_fast {
-            let failure = Failure::new(
-                ErrorCode::RateLimited,
-                "too many requests: wait a few seconds",
-            );
-            return self.refuse(reply, &request.method, failure).await;
-        }
-        match self.allowed(&reply.connection, request.call).await {
-            Err(failure) => self.refuse(reply, &request.method, failure).await,
-            Ok(call) if call.method().changes_something() => self.do_once(event, reply, call).await,
-            Ok(call) if self.is_news(event.id) => {
-                let method = call.method();
-                let response = match self.answer(&reply.connection, call).await {
-                    Ok(result) => Response::done(method, result),
-                    Err(failure) => Response::refused(method.as_str(), failure),
+        let wanted = if is_too_fast {
+            let message = "too many requests: wait a few seconds";
+            Err(Failure::new(ErrorCode::RateLimited, message))
+        } else {
+            self.allowed(&reply.connection, request.call).await
+        };
+        match Method::from_name(&request.method) {
+            Some(method) if method.changes_something() => {
+                self.do_once(event, reply, method, wanted).await;
+            }
+            _ if !self.is_news(event.id) => {}
+            _ => {
+                let result = match wanted {
+                    Ok(call) => self.answer(&reply.connection, call).await,
+                    Err(failure) => Err(failure),
                 };
+                let response = Response::of(&request.method, result);
                 self.reply(reply, &response.write()).await;
             }
-            Ok(_) => {}
         }
     }
 

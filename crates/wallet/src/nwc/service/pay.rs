@@ -51,45 +51,48 @@ impl Drop for InFlight<'_> {
 }
 
 impl Inner {
-    /// Does what a request asks for, unless it was done before: then the answer is the same again.
-    pub(super) async fn do_once(self: &Arc<Self>, event: &Event, reply: &ReplyTo, call: Call) {
-        let method = call.method();
+    /// Does what a request asks for, unless it was done before: then the answer is the same again. A
+    /// refusal is recorded too, and stands: a relay may deliver the request once more when the reason is
+    /// gone, and the client, told that it failed, may have paid in another way by then.
+    pub(super) async fn do_once(
+        self: &Arc<Self>,
+        event: &Event,
+        reply: &ReplyTo,
+        method: Method,
+        wanted: Result<Call, Failure>,
+    ) {
         let id = event.id.to_hex();
-        let deed = match self.prepare(&id, call) {
-            Ok(deed) => deed,
-            Err(failure) => return self.refuse(reply, method.as_str(), failure).await,
-        };
         // Whoever has it answers; a repetition gets that answer too, since it is the same event.
         let Some(_in_flight) = InFlight::enter(self, &id) else {
             return;
         };
-        let logged = LoggedRequest {
-            id: id.clone(),
+        let deed = wanted.and_then(|call| self.prepare(&id, call));
+        let mut logged = LoggedRequest {
+            id,
             client: event.pubkey.to_hex(),
             method,
             encryption: reply.encryption,
-            payment_hash: deed.payment_hash(),
+            payment_hash: deed.as_ref().ok().and_then(Deed::payment_hash),
             created_s: event.created_at.as_secs(),
         };
-        let busy = "this invoice is being paid already, or was";
         match self.log.begin(logged.clone()).await {
             Ok(Begun::New) => self.act(reply, &logged, deed).await,
+            Ok(Begun::BeingPaid) => {
+                let message = "this invoice is being paid already, or was";
+                let refused = Err(Failure::new(ErrorCode::Other, message));
+                logged.payment_hash = None;
+                if let Ok(Begun::New) = self.log.begin(logged.clone()).await {
+                    self.act(reply, &logged, refused).await;
+                }
+            }
             Ok(Begun::Done(response) | Begun::PaidAlready(response)) => {
-                self.reply(reply, &response).await
+                self.reply(reply, &response).await;
             }
             // The background is asking how it ended, and answers then.
             Ok(Begun::Open | Begun::Forgotten) => {}
-            Ok(Begun::BeingPaid) => {
-                let failure = Failure::new(ErrorCode::Other, busy);
-                self.refuse(reply, method.as_str(), failure).await;
-            }
+            // Nothing was done, but what can't be recorded can't be said for good either.
             Err(error) => {
                 tracing::error!(code = error.code(), "a request can't be recorded: {error}");
-                let failure = Failure::new(
-                    ErrorCode::Internal,
-                    "the wallet's disk has a problem; nothing was paid",
-                );
-                self.refuse(reply, method.as_str(), failure).await;
             }
         }
     }
@@ -125,22 +128,28 @@ impl Inner {
         })
     }
 
-    async fn act(self: &Arc<Self>, reply: &ReplyTo, logged: &LoggedRequest, deed: Deed) {
+    async fn act(
+        self: &Arc<Self>,
+        reply: &ReplyTo,
+        logged: &LoggedRequest,
+        deed: Result<Deed, Failure>,
+    ) {
         let connection = &reply.connection;
         let ended = match deed {
-            Deed::Pay(payment) => self
+            Err(failure) => Err(failure),
+            Ok(Deed::Pay(payment)) => self
                 .backend
                 .pay(connection, &payment)
                 .await
                 .map(ended_payment(logged.method)),
-            Deed::Keysend(keysend) => {
+            Ok(Deed::Keysend(keysend)) => {
                 let state = self
                     .backend
                     .pay_keysend(connection, &logged.id, &keysend)
                     .await;
                 state.map(ended_payment(logged.method))
             }
-            Deed::Other(call) => self.answer(connection, call).await.map(|result| {
+            Ok(Deed::Other(call)) => self.answer(connection, call).await.map(|result| {
                 Some(Ended {
                     response: Response::done(logged.method, result),
                     is_paid: false,
