@@ -169,6 +169,10 @@ async fn every_kill_resolves(is_offer: bool) {
             closes += 1;
             world.fund(&alice).await;
             world.channel(&alice, &bob).await;
+            if is_offer {
+                // The old one names the channel that is no more.
+                asked.text = ask(&bob, is_offer, writes).await.text;
+            }
         }
         if !is_paid {
             // It may be paid anew, and is paid once.
