@@ -138,14 +138,17 @@ async fn resolve(world: &World, alice: &Lightning, bob: &Lightning, asked: &Aske
         return succeeded(&payment);
     }
     let _ = alice.connect(bob.node_id(), &address(bob)).await;
-    for _ in 0..60 {
+    // An offer whose channel is gone fails when the library stops waiting, after two minutes.
+    for _ in 0..600 {
         let quick = std::time::Duration::from_millis(300);
         let payment = alice.wait_payment(asked.id, quick).await.unwrap();
         if payment.status.is_final() {
             return succeeded(&payment);
         }
-        // Blocks don't hurt a channel that is open.
-        world.mine(3, &[alice, bob]).await;
+        if world.sandbox.tip().height < 2_000 {
+            // Blocks don't hurt a channel that is open.
+            world.mine(3, &[alice, bob]).await;
+        }
     }
     panic!("the payment doesn't resolve");
 }
@@ -219,7 +222,9 @@ async fn an_invoice_that_was_being_paid_is_paid_once_or_not() {
     every_kill_resolves(false).await;
 }
 
+/// Some of its turns wait for the library's own patience, which is minutes.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
 async fn an_offer_that_was_being_paid_is_paid_once_or_not() {
     every_kill_resolves(true).await;
 }
