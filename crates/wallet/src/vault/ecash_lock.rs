@@ -7,10 +7,11 @@
 use std::str::FromStr as _;
 
 use cdk::Amount;
+use cdk::nuts::nut00::ProofV4;
 use cdk::nuts::nut18::Nut10SecretRequest;
 use cdk::nuts::{
-    Conditions, CurrencyUnit, Nut10Secret, P2PKWitness, PaymentRequest, ProofV4, PublicKey,
-    SecretKey, SigFlag, SpendingConditions, Token, TokenV4, Witness,
+    Conditions, CurrencyUnit, Nut10Secret, P2PKWitness, PaymentRequest, PublicKey, SecretKey,
+    SigFlag, SpendingConditions, Token, TokenV4, Witness,
 };
 use serde::{Deserialize, Serialize};
 
