@@ -80,6 +80,14 @@ pub struct TimestampConfig {
     pub peers: Vec<SocketAddr>,
 }
 
+/// Nostr Wallet Connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NwcConfig {
+    /// The relays of connections that name none.
+    pub relays: Vec<String>,
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -108,6 +116,8 @@ pub struct Config {
     pub chain: ChainConfig,
     /// How the Lightning node presents itself, and to whom.
     pub lightning: LightningSettings,
+    /// Nostr Wallet Connect.
+    pub nwc: NwcConfig,
 }
 
 /// What flags and environment variables say; it wins over the file.
@@ -156,6 +166,7 @@ struct File {
     timestamp: TimestampConfig,
     chain: ChainConfig,
     lightning: LightningSettings,
+    nwc: NwcConfig,
 }
 
 impl Config {
@@ -201,6 +212,7 @@ impl Config {
                 listen: given.lightning_listen.or(file.lightning.listen),
                 ..file.lightning
             },
+            nwc: file.nwc,
         })
     }
 

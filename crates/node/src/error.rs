@@ -90,6 +90,18 @@ pub enum NodeError {
     /// A vault refused or failed.
     #[error(transparent)]
     Vault(#[from] wallet::vault::VaultError),
+    /// Nostr Wallet Connect refused or failed.
+    #[error(transparent)]
+    Nwc(#[from] wallet::nwc::NwcError),
+    /// No relay was named for a connection.
+    #[error("no relay is named at which the two sides could meet")]
+    NwcRelayMissing,
+    /// Payments of a backed purse whose end isn't known.
+    #[error("it isn't known yet how {0} payments of the purse ended")]
+    NwcPaymentsOpen(usize),
+    /// The invoice was paid, or is being paid.
+    #[error("this invoice was paid already, or is being paid")]
+    InvoicePaid,
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -199,6 +211,10 @@ impl NodeError {
             Self::OnchainOff => "onchain_off",
             Self::OnchainAmount => "amount_invalid",
             Self::Vault(error) => error.code(),
+            Self::Nwc(error) => error.code(),
+            Self::NwcRelayMissing => "nwc_relay_missing",
+            Self::NwcPaymentsOpen(_) => "nwc_payments_open",
+            Self::InvoicePaid => "invoice_paid",
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -241,6 +257,12 @@ impl NodeError {
             }
             Self::OnchainAmount => "give an amount such as 20000sat, or --all",
             Self::Vault(error) => error.hint(),
+            Self::Nwc(error) => error.hint(),
+            Self::NwcRelayMissing => {
+                "name one with --relay, or `relays` below [nwc] in the configuration file"
+            }
+            Self::NwcPaymentsOpen(_) => "wait until the other wallet says; `freehold ledger list` shows what is reserved",
+            Self::InvoicePaid => "ask for a new invoice",
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -263,6 +285,10 @@ impl NodeError {
             Self::Config(_) | Self::SecretExposed(_) | Self::File { .. } => 500,
             Self::AlreadyRunning(_) | Self::PaymentUsed | Self::OnchainOff => 409,
             Self::OnchainAmount => 400,
+            Self::AlreadyRunning(_) | Self::PaymentUsed | Self::InvoicePaid => 409,
+            Self::NwcPaymentsOpen(_) => 409,
+            Self::NwcRelayMissing => 400,
+            Self::Nwc(error) => nwc_status(error),
             Self::TokenInvalid => 401,
             Self::ModelMissing => 503,
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
@@ -298,6 +324,7 @@ impl NodeError {
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
             Self::Stamp(_) | Self::Onchain(_) | Self::PaymentFailed(_) => true,
             Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
+            Self::Nwc(error) => nwc_status(error) != 500,
             other => other.http_status() < 500,
         }
     }
@@ -333,6 +360,12 @@ fn vault_status(error: &VaultError) -> u16 {
         | VaultError::Allowance { .. }
         | VaultError::HumanFirst { .. } => 403,
         _ => 400,
+fn nwc_status(error: &wallet::nwc::NwcError) -> u16 {
+    match error.code() {
+        "nwc_uri_invalid" | "nwc_relay_invalid" | "invoice_invalid" => 400,
+        "nwc_too_many_connections" => 409,
+        "nwc_key_invalid" | "nwc_signature" | "nwc_log" | "nwc_cipher" => 500,
+        _ => 502,
     }
 }
 

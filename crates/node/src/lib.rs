@@ -24,6 +24,7 @@ mod neighbourhood;
 mod neighbourhood;
 mod node;
 mod onchain;
+mod nwc;
 mod purses;
 mod receipts;
 mod recovery;
@@ -34,7 +35,7 @@ mod tasks;
 mod vaults;
 
 pub use config::{
-    ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
+    ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig, Overrides, PriceConfig,
     TimestampConfig,
 };
 pub use doctor::Finding;
@@ -48,6 +49,7 @@ pub use onchain::{
     BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
     WatchedWallet,
 };
+pub use nwc::{BackingView, NewNwc, NewNwcConnection, NwcConnectionView};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -76,6 +78,7 @@ pub use wallet::onchain::{
     AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
     SpendState, TxView,
 };
+pub use wallet::nwc::{NotificationKind, Transaction as LightningTransaction};
 pub use wallet::purse::PurseName;
 pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};
 // What a proposal travels as, for doors that read and show it.

@@ -21,6 +21,7 @@ use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
 use crate::onchain::Onchain;
+use crate::nwc::{self, Hub};
 use crate::receipts::{self, Receipts};
 use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
@@ -65,6 +66,7 @@ pub(crate) struct Inner {
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
+    pub nwc: Hub,
     pub tasks: Tasks,
     /// True while an ecash wallet waits for its mint's word on something half done.
     pub is_unsettled: AtomicBool,
@@ -107,6 +109,7 @@ impl Node {
             tx.execute_batch(serve::SCHEMA)?;
             tx.execute_batch(fetch::SCHEMA)?;
             tx.execute_batch(lightning::SCHEMA)?;
+            tx.execute_batch(nwc::SCHEMA)?;
             Ok(tx.execute_batch(purses::SCHEMA)?)
         })
         .await?;
@@ -167,6 +170,7 @@ impl Node {
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
+                nwc: Hub::new(&seed),
                 tasks: Tasks::default(),
                 is_unsettled: AtomicBool::new(false),
                 started: Instant::now(),
@@ -185,22 +189,13 @@ impl Node {
     /// If the model doesn't start (`model_missing` if there is none). The background work
     /// runs all the same.
     pub async fn start(&self) -> Result<()> {
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_recovering().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_anchoring().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_upgrading().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_mining().await });
+        self.in_background(|node| async move { node.keep_recovering().await });
+        self.in_background(|node| async move { node.keep_anchoring().await });
+        self.in_background(|node| async move { node.keep_upgrading().await });
+        self.in_background(|node| async move { node.keep_mining().await });
+        self.in_background(|node| async move { node.keep_onchain().await });
+        self.in_background(|node| async move { node.keep_serving_nwc().await });
+        self.in_background(|node| async move { node.keep_settling_backed().await });
         if let (Some(neighbourhood), Some(cashier)) =
             (&self.inner.neighbourhood, &self.inner.cashier)
         {
@@ -209,11 +204,14 @@ impl Node {
                 tracing::warn!(code = error.code(), "the sandbox: {error}");
             }
         }
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_onchain().await });
         self.inner.engines.get().await.map(|_| ())
+    }
+
+    fn in_background<W>(&self, work: impl FnOnce(Self) -> W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        self.inner.tasks.spawn(work(self.clone()));
     }
 
     /// Ends background work, the model's process and the mint. What is half done stays

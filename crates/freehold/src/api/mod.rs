@@ -14,6 +14,7 @@ pub mod log;
 pub mod login;
 pub mod node_state;
 pub mod onchain;
+pub mod nwc;
 pub mod purses;
 pub mod receipts;
 pub mod sandbox;
@@ -124,6 +125,10 @@ fn owner_routes() -> Router<App> {
         .route("/purses/{name}", get(purses::show))
         .route("/purses/{name}/fund", post(purses::fund))
         .route("/purses/{name}/revoke", post(purses::revoke))
+        .route("/purses/{name}/back", post(nwc::back))
+        .route("/purses/{name}/unback", post(nwc::unback))
+        .route("/nwc", get(nwc::list).post(nwc::create))
+        .route("/nwc/{id}/revoke", post(nwc::revoke))
         .route("/purse", get(purses::own))
         .route("/purse/pay", post(lightning::own_purse_pay))
         .route("/purses/{name}/pay", post(lightning::purse_pay))

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    ask, calendar, fetch, git, ledger, lightning, model, onchain, ots, purse, receipt, sandbox,
-    savings, status, up, vault,
+    ask, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots, purse, receipt,
+    sandbox, savings, status, up, vault,
 };
 use crate::output::Output;
 
@@ -45,6 +45,9 @@ pub enum Command {
     /// Savings: what is too much for this machine goes to keys elsewhere
     #[command(subcommand)]
     Savings(savings::SavingsCommand),
+    /// Nostr Wallet Connect: let other programs use a purse
+    #[command(subcommand)]
+    Nwc(nwc::NwcCommand),
     /// The books: where every sat went
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),

@@ -12,6 +12,7 @@ mod ledger;
 mod lightning;
 mod model;
 mod onchain;
+mod nwc;
 mod ots;
 mod progress;
 mod purse;
@@ -135,6 +136,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
     let result = match command {
         Command::Ask(args) => ask::run(output, &client, args).await,
         Command::Fetch(args) => fetch::run(output, &client, args).await,
+        Command::Nwc(command) => nwc::run(output, &client, command).await,
         Command::Purse(command) => purse::run(output, &client, command).await,
         Command::Ledger(command) => ledger::run(output, &client, command).await,
         Command::Lightning(command) => lightning::run(output, &client, command).await,
@@ -202,10 +204,13 @@ fn wants_json() -> bool {
 fn log(verbose: u8, is_quiet: bool) {
     let level = match (is_quiet, verbose) {
         (true, _) => "error",
-        // cdk calls 20 ms for a statement slow, and says so each time.
-        (_, 0) => "warn,cdk_sql_common=error",
-        (_, 1) => "warn,freehold=info,node=info,inference=info,wallet=info",
-        (_, 2) => "info,freehold=debug,node=debug,inference=debug,wallet=debug",
+        // cdk calls 20 ms for a statement slow, and says so each time. The relay pool repeats whatever
+        // nonsense a relay sends, however long.
+        (_, 0) => "warn,cdk_sql_common=error,nostr_relay_pool=off",
+        (_, 1) => "warn,freehold=info,node=info,inference=info,wallet=info,nostr_relay_pool=off",
+        (_, 2) => {
+            "info,freehold=debug,node=debug,inference=debug,wallet=debug,nostr_relay_pool=off"
+        }
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("FREEHOLD_LOG").unwrap_or_else(|_| level.into());

@@ -274,8 +274,7 @@ async fn payments_are_told_in_both_encryptions_to_the_wallets_connections_only()
         .remove(0);
     world
         .service
-        .notify("scout", NotificationKind::PaymentReceived, &received)
-        .await;
+        .notify("scout", NotificationKind::PaymentReceived, received);
     let (_, json) = listening.hear().await;
     assert_eq!(json["notification_type"], "payment_received");
     assert!(stranger.hears_nothing().await);

@@ -82,6 +82,12 @@ async fn one_watches_another_signs_and_the_first_sends() {
         60_000 - sent.fee_sat
     );
     assert_eq!(world.paid_sat(&sent.txid, &world.elsewhere()), 40_000);
+    // The signer never gave out the change address, and finds its money all the same.
+    world.sync(&signer).await;
+    assert_eq!(
+        signer.balance().await.unwrap(),
+        watcher.balance().await.unwrap()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,7 +205,7 @@ async fn addresses_that_the_other_wallet_has_used_are_passed_over() {
     world.sync(&elsewhere).await;
     assert_eq!(
         elsewhere.balance().await.unwrap().pending_sat,
-        20_000 + sweep.amount_sat
+        10_000 + sweep.amount_sat
     );
 
     savings::off(&wallet).await.unwrap();

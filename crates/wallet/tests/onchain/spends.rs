@@ -109,7 +109,7 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_sent() {
     assert_eq!(code(&to(&there, 10_000), 0.0).await, "fee_rate_invalid");
     assert_eq!(code(&to(&there, 10_000), 50.0).await, "fee_too_high");
     assert_eq!(
-        code(&to(&there, 10_000), 600.0).await,
+        code(&to(&there, 10_000), 1_000.0).await,
         "onchain_insufficient"
     );
     let limit = FeeLimit {

@@ -48,7 +48,7 @@ impl Inner {
                 Ok(change) => {
                     if let Some(relay) = has_come(change) {
                         self.subscribe_at(&relay).await;
-                        self.introduce_at(&[relay].into()).await;
+                        self.introduce_at([relay].into());
                     }
                 }
                 Err(RecvError::Lagged(_)) => {}

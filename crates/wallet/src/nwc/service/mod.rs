@@ -114,14 +114,16 @@ impl Service {
         for relay in &relays {
             inner.subscribe_at(relay).await;
         }
-        inner.introduce_at(&relays).await;
+        inner.introduce_at(relays);
         inner.is_ready.notify_one();
         Ok(())
     }
 
-    /// Tells the open connections of a wallet about a payment.
-    pub async fn notify(&self, wallet: &str, kind: NotificationKind, transaction: &Transaction) {
-        self.inner.notify(wallet, kind, transaction).await;
+    /// Has the open connections of a wallet told about a payment, in the background.
+    pub fn notify(&self, wallet: &str, kind: NotificationKind, transaction: Transaction) {
+        let (inner, wallet) = (Arc::clone(&self.inner), wallet.to_owned());
+        self.inner
+            .spawn(async move { inner.notify(&wallet, kind, &transaction).await });
     }
 
     /// Stops listening and closes the connections to the relays.

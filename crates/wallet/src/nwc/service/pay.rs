@@ -150,14 +150,15 @@ impl Inner {
         let ended = ended.unwrap_or_else(|failure| Some(Ended::refused(logged.method, failure)));
         // None: its end isn't known yet, and the background will ask.
         if let Some(ended) = ended {
-            self.conclude(Some(reply), logged, ended).await;
+            self.conclude(Some(reply.clone()), logged, ended).await;
         }
     }
 
-    /// Records how a request ended, and only then answers it.
+    /// Records how a request ended, and only then answers it. The answer goes out in the background, so
+    /// that a relay that takes its time holds up nobody else.
     pub(super) async fn conclude(
-        &self,
-        reply: Option<&ReplyTo>,
+        self: &Arc<Self>,
+        reply: Option<ReplyTo>,
         logged: &LoggedRequest,
         ended: Ended,
     ) {
@@ -177,10 +178,14 @@ impl Inner {
             }
         }
         let Some(reply) = reply else { return };
-        self.reply(reply, &json).await;
-        if is_paid && let Some(payment_hash) = &logged.payment_hash {
-            self.tell_sent(&reply.connection, payment_hash).await;
-        }
+        let paid_hash = logged.payment_hash.clone().filter(|_| is_paid);
+        let inner = Arc::clone(self);
+        self.spawn(async move {
+            inner.reply(&reply, &json).await;
+            if let Some(payment_hash) = paid_hash {
+                inner.tell_sent(&reply.connection, &payment_hash).await;
+            }
+        });
     }
 
     async fn tell_sent(&self, connection: &Connection, payment_hash: &str) {

@@ -1,6 +1,7 @@
 //! What the service says: answers, notifications, and what it can do.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use nostr_sdk::{Event, EventBuilder, Kind, RelayUrl, Tag, TagKind, Timestamp};
 use serde_json::json;
@@ -71,30 +72,30 @@ impl Inner {
         }
     }
 
-    /// Publishes at `relays` what the connections that meet there can do.
-    pub(super) async fn introduce_at(&self, relays: &HashSet<RelayUrl>) {
-        let connections = self.connections();
-        let now_s = self.now_s();
-        for connection in connections
-            .values()
-            .filter(|connection| !connection.has_ended(now_s))
-        {
-            let here: Vec<RelayUrl> = connection
-                .relays
-                .iter()
-                .filter(|relay| relays.contains(*relay))
-                .cloned()
-                .collect();
-            if here.is_empty() {
-                continue;
+    /// Publishes at `relays` what the connections that meet there can do. In the background: a relay
+    /// that takes its time must not hold up a revocation.
+    pub(super) fn introduce_at(self: &Arc<Self>, relays: HashSet<RelayUrl>) {
+        let inner = Arc::clone(self);
+        self.spawn(async move {
+            let connections = inner.connections();
+            for connection in connections.values() {
+                inner.introduce(connection, &relays).await;
             }
-            match self.info_event(connection).await {
-                // A relay that is away is told when it comes.
-                Ok(event) => {
-                    self.relays.send(&here, &event).await;
-                }
-                Err(error) => tracing::error!(code = error.code(), "{error}"),
+        });
+    }
+
+    async fn introduce(&self, connection: &Connection, relays: &HashSet<RelayUrl>) {
+        let mut here = connection.relays.clone();
+        here.retain(|relay| relays.contains(relay));
+        if here.is_empty() || connection.has_ended(self.now_s()) {
+            return;
+        }
+        match self.info_event(connection).await {
+            // A relay that is away is told when it comes.
+            Ok(event) => {
+                self.relays.send(&here, &event).await;
             }
+            Err(error) => tracing::error!(code = error.code(), "{error}"),
         }
     }
 

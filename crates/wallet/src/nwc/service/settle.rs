@@ -24,7 +24,7 @@ impl Inner {
         }
     }
 
-    async fn settle(&self) -> Result<(), NwcError> {
+    async fn settle(self: &Arc<Self>) -> Result<(), NwcError> {
         for logged in self.log.open().await? {
             // One that a task is at work on is that task's.
             if let Some(_in_flight) = InFlight::enter(self, &logged.id) {
@@ -37,7 +37,7 @@ impl Inner {
         self.log.prune(self.now_s().saturating_sub(keep_s)).await
     }
 
-    async fn settle_one(&self, logged: &LoggedRequest) {
+    async fn settle_one(self: &Arc<Self>, logged: &LoggedRequest) {
         let ended = if logged.method.pays() {
             match self.backend.payment(&logged.id).await {
                 Ok(state) => ended_payment(logged.method)(state),
@@ -53,7 +53,7 @@ impl Inner {
         };
         if let Some(ended) = ended {
             let reply = self.way_back(logged);
-            self.conclude(reply.as_ref(), logged, ended).await;
+            self.conclude(reply, logged, ended).await;
         }
     }
 

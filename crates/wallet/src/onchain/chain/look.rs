@@ -16,6 +16,9 @@ use super::{ChainError, check};
 const TAPROOT_FROM_HEIGHT: u32 = 709_632;
 const SEGWIT_FROM_HEIGHT: u32 = 481_824;
 
+/// So many addresses after the last known one are looked at: the gap that wallets agree on.
+const ADDRESSES_AHEAD: usize = 20;
+
 /// What a wallet wants to know. It stands alone, so that the wallet is free while a source is asked.
 pub struct Ask {
     pub(super) request: Request,
@@ -35,11 +38,20 @@ pub(super) enum Request {
 }
 
 impl Ask {
-    /// For what is new at addresses that are known.
+    /// For what is new at addresses that are known, and at the next ones: whoever has the same keys
+    /// elsewhere may have given those out.
     #[must_use]
     pub fn sync(wallet: &Wallet, now_unix_s: u64) -> Self {
-        let request = wallet.start_sync_with_revealed_spks_at(now_unix_s).build();
-        Self::new(wallet, now_unix_s, Request::Sync(request))
+        let mut request = wallet.start_sync_with_revealed_spks_at(now_unix_s);
+        let ranged = wallet.keychains().filter(|(_, keys)| keys.has_wildcard());
+        for (keychain, _) in ranged {
+            let next = wallet.derivation_index(keychain).map_or(0, |last| last + 1);
+            let scripts = wallet.unbounded_spk_iter(keychain).skip(next as usize);
+            let scripts = scripts.take(ADDRESSES_AHEAD);
+            request = request
+                .spks_with_indexes(scripts.map(|(index, script)| ((keychain, index), script)));
+        }
+        Self::new(wallet, now_unix_s, Request::Sync(request.build()))
     }
 
     /// For all that ever was at any address.
