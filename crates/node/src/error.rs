@@ -360,6 +360,9 @@ fn vault_status(error: &VaultError) -> u16 {
         | VaultError::Allowance { .. }
         | VaultError::HumanFirst { .. } => 403,
         _ => 400,
+    }
+}
+
 fn nwc_status(error: &wallet::nwc::NwcError) -> u16 {
     match error.code() {
         "nwc_uri_invalid" | "nwc_relay_invalid" | "invoice_invalid" => 400,
