@@ -66,12 +66,14 @@ pub async fn run(output: Output, client: &Client, command: SandboxCommand) -> Re
     match command {
         SandboxCommand::Status => output.show(client.get("/api/sandbox").await?, status),
         SandboxCommand::Mine { blocks } => {
-            let mined = client.post("/api/sandbox/mine", &BlocksInput { blocks });
-            output.show(mined.await?, status)
+            let input = BlocksInput { blocks };
+            let mined = client.post("/api/sandbox/mine", &input).await?;
+            output.show(mined, status)
         }
         SandboxCommand::Reorg { blocks } => {
-            let done = client.post("/api/sandbox/reorg", &BlocksInput { blocks });
-            output.show(done.await?, status)
+            let input = BlocksInput { blocks };
+            let done = client.post("/api/sandbox/reorg", &input).await?;
+            output.show(done, status)
         }
         SandboxCommand::Fund { address, sat } => {
             let input = FundInput {
