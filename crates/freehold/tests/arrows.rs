@@ -303,7 +303,10 @@ fn a_room_that_leaves_its_room_is_caught() {
     check("timestamp", "freehold", Some("timestamp → freehold"));
     check("wallet", "cdk-axum", Some("only the doors"));
     check("sandbox", "wallet", Some("as a trait or a value"));
-    check_for_tests("wallet", "sandbox", Some("as a trait or a value"));
+    check_for_tests("wallet", "timestamp", Some("wallet → timestamp"));
+    // A room that speaks to a chain is tested with one.
+    check_for_tests("wallet", "sandbox", None);
+    check("wallet", "sandbox", Some("as a trait or a value"));
 }
 
 #[test]
