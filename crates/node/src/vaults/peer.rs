@@ -1,10 +1,13 @@
 //! Proposals between signers' nodes: one request, signed by a signer, brings a PSBT and takes the
 //! answer's signatures home.
 
+use std::sync::Arc;
+
 use bitcoin::hex::DisplayHex as _;
 use serde::{Deserialize, Serialize};
 use wallet::vault::{Mode, PSBT_BYTES_MAX, ProposalState, Request, VaultError, read_psbt};
 
+use super::OpenVault;
 use super::views::ProposalView;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
@@ -90,7 +93,7 @@ impl Node {
 
     async fn try_by_itself(
         &self,
-        open: &std::sync::Arc<super::OpenVault>,
+        open: &Arc<OpenVault>,
         received: ProposalView,
     ) -> Result<ProposalView> {
         let proposal = self.load_proposal(open, &received.id).await?;
@@ -119,14 +122,26 @@ impl Node {
     /// answer finds.
     pub async fn vault_send_to(&self, id: &str, peer_url: &str) -> Result<ProposalView> {
         let (open, proposal) = self.find_proposal(id).await?;
-        let key = &self.inner.vaults.key;
-        let policy = open.vault.policy();
-        let me = policy.name_of(key.place_in(policy)?).to_owned();
         let offer = PeerOffer {
             psbt: proposal.psbt.to_string(),
             memo: proposal.memo.clone(),
         };
-        let body = serde_json::to_vec(&offer).unwrap_or_default();
+        let answer = self.ask_peer(&open, peer_url, &offer).await?;
+        let psbt = read_psbt(answer.psbt.as_bytes())?;
+        self.vault_receive(Some(&open.record.id), psbt, proposal.memo)
+            .await
+    }
+
+    async fn ask_peer(
+        &self,
+        open: &OpenVault,
+        peer_url: &str,
+        offer: &PeerOffer,
+    ) -> Result<PeerAnswer> {
+        let key = &self.inner.vaults.key;
+        let policy = open.vault.policy();
+        let me = policy.name_of(key.place_in(policy)?).to_owned();
+        let body = serde_json::to_vec(offer).unwrap_or_default();
         let path = format!("/vault/{}/proposals", open.record.id);
         let time_unix_s = now_s();
         let request = Request {
@@ -137,34 +152,26 @@ impl Node {
         };
         let signature = request.sign(key, &rand::random())?;
         let url = format!("{}{path}", peer_url.trim_end_matches('/'));
-        let failed = |reason: String| NodeError::Upstream {
-            url: url.clone(),
-            reason,
-        };
-        let sent = self
-            .inner
-            .http
-            .post(&url)
+        let request = self.inner.http.post(&url).body(body.clone());
+        let request = request
             .header("content-type", "application/json")
             .header(SIGNER, me)
             .header(TIME, time_unix_s)
-            .header(SIGNATURE, signature)
-            .body(body.clone());
-        let response = sent
-            .send()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let is_success = response.status().is_success();
-        let answer = read(response).await.map_err(&failed)?;
-        if !is_success {
-            return Err(failed(refusal(&answer)));
-        }
-        let answer: PeerAnswer =
-            serde_json::from_slice(&answer).map_err(|error| failed(error.to_string()))?;
-        let psbt = read_psbt(answer.psbt.as_bytes())?;
-        self.vault_receive(Some(&open.record.id), psbt, proposal.memo)
-            .await
+            .header(SIGNATURE, signature);
+        let answer = sent(request).await;
+        answer.map_err(|reason| NodeError::Upstream { url, reason })
     }
+}
+
+/// Sends a request, and reads the answer or the refusal.
+async fn sent(request: reqwest::RequestBuilder) -> std::result::Result<PeerAnswer, String> {
+    let response = request.send().await.map_err(|error| error.to_string())?;
+    let is_success = response.status().is_success();
+    let answer = read(response).await?;
+    if !is_success {
+        return Err(refusal(&answer));
+    }
+    serde_json::from_slice(&answer).map_err(|error| error.to_string())
 }
 
 async fn read(mut response: reqwest::Response) -> std::result::Result<Vec<u8>, String> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bitcoin::Psbt;
 use wallet::vault::{
-    ChainView, Mode, Proposal, ProposalState, SpendPath, TogetherStep, VaultError, proposal_id,
-    store,
+    ChainView, Mode, Proposal, ProposalState, Reviewed, SpendPath, TogetherStep, VaultError,
+    proposal_id, store,
 };
 
 use super::OpenVault;
@@ -102,21 +102,26 @@ impl Node {
             }
             Err(refusal) => return Err(refusal),
         }
-        let signed = match vaults.nonces.take(&id, reviewed.round())? {
+        self.second_round(&mut reviewed, &id)?;
+        Ok(reviewed.into_psbt())
+    }
+
+    /// Uses the nonce up. If its secret is gone, everybody begins anew.
+    fn second_round(&self, reviewed: &mut Reviewed<'_>, id: &str) -> Result<()> {
+        let vaults = &self.inner.vaults;
+        let signed = match vaults.nonces.take(id, reviewed.round())? {
             Some(seed) => reviewed.sign_together(&vaults.key, seed),
             None => Err(VaultError::NonceLost),
         };
         match signed {
-            Ok(()) => {}
-            // A crash, or somebody else's value under our name: everybody begins anew.
+            // A crash, or somebody else's value under our name.
             Err(VaultError::NonceLost) => {
                 reviewed.restart()?;
-                let seed = vaults.nonces.make(&id, reviewed.round())?;
-                reviewed.give_nonces(&vaults.key, &seed)?;
+                let seed = vaults.nonces.make(id, reviewed.round())?;
+                Ok(reviewed.give_nonces(&vaults.key, &seed)?)
             }
-            Err(error) => return Err(error.into()),
+            signed => Ok(signed?),
         }
-        Ok(reviewed.into_psbt())
     }
 
     /// Decides, and reserves what the decision takes from the allowance, in one transaction.

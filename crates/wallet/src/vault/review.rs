@@ -134,21 +134,9 @@ impl Vault {
             path: self.path_name(path).to_owned(),
             blocks_left,
         };
-        match psbt.unsigned_tx.lock_time {
-            LockTime::Blocks(height) => {
-                let next = view.height.saturating_add(1);
-                let left = height
-                    .to_consensus_u32()
-                    .saturating_add(1)
-                    .saturating_sub(next);
-                if left > 0 {
-                    return Err(not_due(left));
-                }
-            }
-            LockTime::Seconds(_) => {
-                let why = "it is locked until a time of day, which no path asks for";
-                return Err(VaultError::Malformed(why.into()));
-            }
+        let left = lock_time_blocks_left(psbt.unsigned_tx.lock_time, view.height)?;
+        if left > 0 {
+            return Err(not_due(left));
         }
         let delay = self.delay_blocks(path);
         for (index, (input, coin)) in psbt.unsigned_tx.input.iter().zip(coins).enumerate() {
@@ -166,6 +154,17 @@ impl Vault {
             }
         }
         Ok(())
+    }
+}
+
+/// How many blocks must pass before a lock time is over.
+fn lock_time_blocks_left(lock_time: LockTime, height: u32) -> Result<u32, VaultError> {
+    match lock_time {
+        LockTime::Blocks(last) => Ok(last.to_consensus_u32().saturating_sub(height)),
+        LockTime::Seconds(_) => {
+            let why = "it is locked until a time of day, which no path asks for";
+            Err(VaultError::Malformed(why.into()))
+        }
     }
 }
 
