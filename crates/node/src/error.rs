@@ -8,7 +8,7 @@ use wallet::ecash::EcashError;
 use crate::serve::Settled;
 
 /// Short for results of the node.
-pub type Result<T> = std::result::Result<T, NodeError>;
+pub type Result<T, E = NodeError> = std::result::Result<T, E>;
 
 /// What can go wrong at a node.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,9 @@ pub enum NodeError {
     /// A timestamp can't be made or checked.
     #[error(transparent)]
     Stamp(#[from] crate::stamps::StampError),
+    /// The recovery phrase, a backup or a restore.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
     /// The on-chain wallet refused or failed.
     #[error(transparent)]
     Onchain(#[from] wallet::onchain::OnchainError),
@@ -179,6 +182,7 @@ impl NodeError {
             Self::Http402(error) => error.code(),
             Self::Receipt(error) => error.code(),
             Self::Stamp(error) => error.code(),
+            Self::Backup(error) => error.code(),
             Self::Onchain(error) => error.code(),
             Self::Lightning(error) => error.code(),
             Self::NoLightning => "no_lightning",
@@ -216,6 +220,7 @@ impl NodeError {
             Self::Http402(error) => error.hint(),
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
+            Self::Backup(error) => error.hint(),
             Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
             Self::Lightning(error) => error.hint(),
             Self::NoLightning => "use --network sandbox to try it out",
@@ -251,6 +256,7 @@ impl NodeError {
             Self::Store(error) => store_status(error),
             Self::Receipt(_) | Self::Onchain(_) => 500,
             Self::Stamp(error) => error.http_status(),
+            Self::Backup(error) => error.http_status(),
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,
             Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
@@ -275,7 +281,7 @@ impl NodeError {
         match self {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
-            Self::Stamp(_) | Self::Onchain(_) | Self::PaymentFailed(_) => true,
+            Self::Stamp(_) | Self::Onchain(_) | Self::Backup(_) | Self::PaymentFailed(_) => true,
             other => other.http_status() < 500,
         }
     }

@@ -120,7 +120,7 @@ fn read_secret(path: &Path) -> Result<String> {
 }
 
 /// Writes beside, fsyncs, renames: a secret is whole or not there.
-fn write_secret(path: &Path, text: &[u8]) -> Result<()> {
+pub(crate) fn write_secret(path: &Path, text: &[u8]) -> Result<()> {
     let describe = || NodeError::file(format!("writing {}", path.display()));
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new()

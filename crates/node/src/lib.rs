@@ -6,6 +6,7 @@
 //! that money, answers and receipts are booked in one transaction.
 
 mod anchoring;
+pub mod backup;
 pub mod calendar;
 mod config;
 mod doctor;
@@ -32,7 +33,7 @@ mod status;
 mod tasks;
 
 pub use config::{
-    ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
+    BackupConfig, ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
     TimestampConfig,
 };
 pub use doctor::Finding;

@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    ask, calendar, fetch, git, ledger, lightning, model, ots, purse, receipt, sandbox, status, up,
+    ask, backup, calendar, fetch, git, ledger, lightning, model, ots, purse, receipt, restore,
+    sandbox, status, up,
 };
 use crate::output::Output;
 
@@ -68,6 +69,10 @@ pub enum Command {
     Git(git::GitCommand),
     /// Run a calendar, at which anyone can timestamp
     Calendar(calendar::CalendarArgs),
+    /// Back up everything into one encrypted file; show the recovery phrase
+    Backup(backup::BackupArgs),
+    /// Restore a node from its recovery phrase and a backup
+    Restore(restore::RestoreArgs),
     /// How the node is doing
     Status(status::StatusArgs),
     /// Find out what is wrong, and what to do about it

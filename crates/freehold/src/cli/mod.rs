@@ -3,6 +3,7 @@
 mod answer;
 pub mod args;
 mod ask;
+mod backup;
 mod calendar;
 mod doctor;
 mod fetch;
@@ -14,6 +15,7 @@ mod ots;
 mod progress;
 mod purse;
 mod receipt;
+mod restore;
 mod sandbox;
 mod status;
 mod table;
@@ -121,6 +123,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Info(args) => return ots::info(context, &args),
         Command::Prune(args) => return ots::prune(context, args).await,
         Command::Git(command) => return git::run(context, command).await,
+        Command::Backup(args) if args.is_offline() => return backup::offline(context, args),
+        Command::Restore(args) if !args.needs_node() => {
+            return restore::offline(context, args).await;
+        }
         Command::Receipt(command) if command.is_offline() => {
             return receipt::offline(context, command);
         }
@@ -136,6 +142,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Lightning(command) => lightning::run(output, &client, command).await,
         Command::Sandbox(command) => sandbox::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
+        Command::Backup(args) => backup::run(output, &client, args).await,
+        Command::Restore(args) => restore::run(output, &client, args).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Doctor => doctor::run(output, &client).await,
         // These were done above, or are `run`'s.

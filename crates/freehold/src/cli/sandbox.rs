@@ -66,12 +66,12 @@ pub async fn run(output: Output, client: &Client, command: SandboxCommand) -> Re
     match command {
         SandboxCommand::Status => output.show(client.get("/api/sandbox").await?, status),
         SandboxCommand::Mine { blocks } => {
-            let mined = client.post("/api/sandbox/mine", &BlocksInput { blocks });
-            output.show(mined.await?, status)
+            let input = BlocksInput { blocks };
+            output.show(client.post("/api/sandbox/mine", &input).await?, status)
         }
         SandboxCommand::Reorg { blocks } => {
-            let done = client.post("/api/sandbox/reorg", &BlocksInput { blocks });
-            output.show(done.await?, status)
+            let input = BlocksInput { blocks };
+            output.show(client.post("/api/sandbox/reorg", &input).await?, status)
         }
         SandboxCommand::Fund { address, sat } => {
             let input = FundInput {
