@@ -16,8 +16,8 @@ use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::when;
 
-/// Longer than any word.
-const LINE_BYTES_MAX: u64 = 200;
+/// Longer than a whole phrase in one line.
+const LINE_BYTES_MAX: u64 = 1_000;
 const COLUMNS: usize = 4;
 
 /// What to back up.

@@ -28,8 +28,10 @@ async fn the_backup_and_its_copies_follow_the_books() {
     home.json(&["purse", "new", "scout"]);
     let copy = copies.join("freehold-play.age");
     let words = phrase(&home);
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
     eventually("a copy with the purse", async || {
-        copy.exists() && status()["copies"][0]["error"].is_null()
+        let written_ms = status()["copies"][0]["written_ms"].as_u64();
+        written_ms.is_some_and(|written_ms| u128::from(written_ms) > since)
     })
     .await;
     let mode = fs::metadata(&copy).unwrap().permissions().mode();

@@ -34,6 +34,8 @@ pub struct BackupView {
     pub error: Option<String>,
     /// What is left out of it, and why.
     pub left_out: Vec<String>,
+    /// How many channels it knows of; none if it wasn't written since the node started.
+    pub channels: Option<usize>,
     /// Its copies.
     pub copies: Vec<CopyView>,
     /// Whether the owner has shown to have the recovery phrase.
@@ -156,12 +158,13 @@ impl Node {
         // What changes from here on may be in the backup or not: it counts as not.
         let (seen, created_ms) = (self.seen(), now_ms());
         let channels = self.channels_text().await;
+        let count = channels.as_ref().map_or(0, |text| count_of(text.as_deref()));
         let written = match channels {
             Ok(channels) => self.snapshot(path.clone(), channels, created_ms).await,
             Err(error) => Err(error),
         };
         if is_kept {
-            self.note_written(&written, created_ms);
+            self.note_written(&written, created_ms, count);
         }
         let (left_out, digest) = written?;
         let copies = match is_kept {
@@ -216,12 +219,18 @@ impl Node {
         }
     }
 
-    fn note_written(&self, written: &Result<(LeftOut, String)>, created_ms: i64) {
+    fn note_written(
+        &self,
+        written: &Result<(LeftOut, String)>,
+        created_ms: i64,
+        channels: usize,
+    ) {
         let mut view = self.inner.keeper.view.lock().unwrap_or_else(PoisonError::into_inner);
         match written {
             Ok((left_out, _)) => {
                 view.written_ms = Some(created_ms);
                 view.error = None;
+                view.channels = Some(channels);
                 view.left_out.clone_from(left_out);
             }
             Err(error) => view.error = Some(error.to_string()),
@@ -323,6 +332,12 @@ impl Node {
         let seen = self.inner.keeper.seen.lock().unwrap_or_else(PoisonError::into_inner);
         view.error.is_some() || *seen != Some(self.seen())
     }
+}
+
+/// How many channels a list of them names.
+fn count_of(text: Option<&str>) -> usize {
+    let lines = text.unwrap_or_default().lines();
+    lines.filter(|line| line.starts_with("channel ")).count()
 }
 
 /// Waits for a channel to be opened or closed. Without Lightning it waits for ever.

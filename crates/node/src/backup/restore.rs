@@ -75,7 +75,7 @@ pub async fn restore(config: &Config, words: &str, from: From, id: &str) -> Resu
     let dir = config.network_dir();
     files::private_dir(&dir)?;
     let _lock = files::lock(&dir)?;
-    begin(&dir)?;
+    require_empty(&dir)?;
     let backup = match from {
         From::File(path) => Some(path),
         From::PhraseOnly => None,
@@ -88,6 +88,8 @@ pub async fn restore(config: &Config, words: &str, from: From, id: &str) -> Resu
         }
     };
     let staging = dir.join(STAGING);
+    files::private_dir(&staging)?;
+    sync(&dir)?;
     let unpacked = match unpack_all(config, &seed, backup.as_deref()) {
         Ok(unpacked) => unpacked,
         Err(error) => {
@@ -120,7 +122,7 @@ pub(crate) fn require_finished(config: &Config) -> Result<()> {
 }
 
 /// Makes sure that nothing is there, and clears away what an earlier restore left half done.
-fn begin(dir: &Path) -> Result<()> {
+fn require_empty(dir: &Path) -> Result<()> {
     let staging = dir.join(STAGING);
     if staging.exists() {
         // It began in an empty folder: these are its own.
@@ -138,8 +140,7 @@ fn begin(dir: &Path) -> Result<()> {
             return Err(BackupError::NotEmpty(found).into());
         }
     }
-    files::private_dir(&staging)?;
-    sync(dir)
+    Ok(())
 }
 
 /// What came out of a backup.
