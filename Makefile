@@ -46,7 +46,7 @@ crash: build ## kill two nodes 200 times in the middle of payments, a calendar 5
 	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) -p freehold --test calendar kills:: -- --nocapture
 
 .PHONY: bench
-bench: bench-build ## measure paid and unpaid latency, tokens a second, and timestamps
+bench: bench-build ## measure paid and unpaid latency, tokens a second, Lightning, vaults, and timestamps
 	$(FREEHOLD) model pull
 	cargo run $(CARGO_FLAGS) -p freehold --example bench
 
@@ -54,10 +54,11 @@ bench: bench-build ## measure paid and unpaid latency, tokens a second, and time
 bench-timestamps: bench-build ## measure timestamps only, side by side with the Python reference
 	cargo run $(CARGO_FLAGS) -p freehold --example bench -- --timestamps
 
-# The benchmark runs what the room of timestamps measures of itself, and the Python reference if it can be had.
+# The benchmark runs what the rooms of timestamps and of money measure of themselves, and the Python reference if it can be had.
 .PHONY: bench-build
 bench-build: build
 	cargo build $(CARGO_FLAGS) -p timestamp --example timestamp-speed
+	cargo build $(CARGO_FLAGS) -p wallet --example lightning-speed --example vault-speed
 	@scripts/compat-setup --install || true
 
 .PHONY: build

@@ -1,5 +1,5 @@
-//! Other people's programs against a real node: `@cashu/cashu-ts` pays for answers, and OpenAI's
-//! Python package chats. `scripts/compat-setup` installs both.
+//! Other people's programs against a real node: `@cashu/cashu-ts` pays for answers, OpenAI's Python
+//! package chats, and Alby's SDK connects to a purse and backs one. `scripts/compat-setup` installs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod common;
@@ -11,6 +11,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use common::{Checks, Home, Node, programs, told, without_proxy};
+use nostr_relay_builder::builder::RateLimit;
+use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,6 +21,7 @@ async fn compat() {
         "bin/node",
         "venv/bin/python",
         "node_modules/@cashu/cashu-ts",
+        "node_modules/@getalby/sdk",
     ];
     let Some(dir) = programs(&needed) else { return };
     let Some(home) = Home::new() else { return };
@@ -26,6 +29,9 @@ async fn compat() {
     let mut checks = Checks::new();
     checks
         .run("cashu_ts", cashu_ts(node.clone(), dir.clone()))
+        .await;
+    checks
+        .run("alby_sdk", alby_sdk(node.clone(), dir.clone()))
         .await;
     checks
         .run("openai_python", openai_python(node.clone(), dir))
@@ -53,15 +59,47 @@ async fn run(mut command: Command, node: &Node) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-async fn cashu_ts(node: Arc<Node>, dir: PathBuf) {
-    // JavaScript modules look for others beside themselves.
-    let place = node.home().scratch().join("javascript");
+/// A program in JavaScript; its modules look for others beside themselves.
+fn javascript(node: &Node, dir: &Path, name: &str) -> Command {
+    let place = node.home().scratch().join(format!("{name}.d"));
     fs::create_dir(&place).unwrap();
     symlink(dir.join("node_modules"), place.join("node_modules")).unwrap();
-    fs::copy(script("cashu.mjs"), place.join("cashu.mjs")).unwrap();
-    let before = node.json(&["status"])["earned_sat"].as_u64().unwrap();
+    fs::copy(script(name), place.join(name)).unwrap();
     let mut command = Command::new(dir.join("bin/node"));
-    command.arg(place.join("cashu.mjs"));
+    command.arg(place.join(name));
+    command
+}
+
+/// Alby's SDK is the wallet behind a purse, and the program that pays from it.
+async fn alby_sdk(node: Arc<Node>, dir: PathBuf) {
+    let relay = LocalRelay::new(RelayBuilder::default().rate_limit(RateLimit {
+        max_reqs: 1_000,
+        notes_per_minute: 10_000,
+    }));
+    relay.run().await.unwrap();
+    let mut command = javascript(&node, &dir, "nwc.mjs");
+    command
+        .env("OWNER_TOKEN", node.owner_token())
+        .env(
+            "RELAY_URL",
+            relay.url().await.as_str_without_trailing_slash(),
+        )
+        .env(
+            "INVOICES",
+            fs::read_to_string(script("invoices.json")).unwrap(),
+        );
+    assert_eq!(run(command, &node).await.trim(), "ok");
+    let purse = node.json(&["purse", "show", "alby"]);
+    assert_eq!(purse["reserved_sat"], 0);
+    assert_eq!(
+        purse["balance_sat"], 0,
+        "what was drawn and not needed went back"
+    );
+}
+
+async fn cashu_ts(node: Arc<Node>, dir: PathBuf) {
+    let before = node.json(&["status"])["earned_sat"].as_u64().unwrap();
+    let command = javascript(&node, &dir, "cashu.mjs");
     let said: Value = serde_json::from_str(&run(command, &node).await).unwrap();
     let spent = said["spent_sat"].as_u64().unwrap();
     assert!(spent > 0);

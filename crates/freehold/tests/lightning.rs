@@ -10,14 +10,16 @@ use cdk::Amount;
 use cdk::amount::SplitTarget;
 use cdk::nuts::nut00::KnownMethod;
 use cdk::nuts::{MintQuoteState, PaymentMethod};
-use common::{Home, Node, Outsider, Pay, ask, told, token_sat, waiting};
+use common::{Home, Node, Outsider, Pay, ask, token_sat, told, waiting};
 use serde_json::Value;
 
 /// Opening a channel takes a few rounds of the background.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 fn sat(view: &Value, key: &str) -> u64 {
-    view[key].as_u64().unwrap_or_else(|| panic!("{key}: {view:#}"))
+    view[key]
+        .as_u64()
+        .unwrap_or_else(|| panic!("{key}: {view:#}"))
 }
 
 /// Waits for something that the background brings about.
@@ -43,7 +45,10 @@ async fn at_home(home: &Home) -> Node {
 }
 
 fn text(view: &Value, key: &str) -> String {
-    view[key].as_str().unwrap_or_else(|| panic!("{key}: {view:#}")).to_owned()
+    view[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key}: {view:#}"))
+        .to_owned()
 }
 
 fn pay(node: &Node, request: &str, more: &[&str]) -> Value {
@@ -59,18 +64,27 @@ async fn a_newcomer_pays_and_is_paid() {
     let before = sat(&node.json(&["lightning", "status"]), "owner_sat");
 
     // An invoice each way, and the same invoice twice.
-    let invoice = text(&node.json(&["sandbox", "invoice", "--sat", "1000"]), "request");
+    let invoice = text(
+        &node.json(&["sandbox", "invoice", "--sat", "1000"]),
+        "request",
+    );
     let paid = pay(&node, &invoice, &[]);
     assert_eq!(paid["amount_msat"], 1_000_000);
     assert!(paid["preimage"].is_string());
     pay(&node, &invoice, &[]);
-    let mine = text(&node.json(&["lightning", "invoice", "--sat", "300", "bread"]), "request");
+    let mine = text(
+        &node.json(&["lightning", "invoice", "--sat", "300", "bread"]),
+        "request",
+    );
     node.json(&["sandbox", "pay", &mine]);
 
     // An offer each way.
     let offer = text(&node.json(&["sandbox", "invoice", "--offer"]), "request");
     pay(&node, &offer, &["--sat", "50"]);
-    let mine = text(&node.json(&["lightning", "offer", "--sat", "20", "milk"]), "request");
+    let mine = text(
+        &node.json(&["lightning", "offer", "--sat", "20", "milk"]),
+        "request",
+    );
     node.json(&["sandbox", "pay", &mine]);
 
     // Unasked.
@@ -85,12 +99,18 @@ async fn a_newcomer_pays_and_is_paid() {
     home.assert_ledger_sound();
 
     // What isn't there can't be paid, and nothing is lost by trying.
-    let dear = text(&node.json(&["sandbox", "invoice", "--sat", "1900000"]), "request");
+    let dear = text(
+        &node.json(&["sandbox", "invoice", "--sat", "1900000"]),
+        "request",
+    );
     let (_, error) = home.error(&["lightning", "pay", &dear]);
     assert!(error["error"]["code"].is_string(), "{error:#}");
     let (_, error) = home.error(&["lightning", "pay", "lnbcrt1nonsense"]);
     assert_eq!(error["error"]["code"], "invoice_invalid");
-    assert_eq!(sat(&node.json(&["lightning", "status"]), "owner_sat"), after);
+    assert_eq!(
+        sat(&node.json(&["lightning", "status"]), "owner_sat"),
+        after
+    );
 
     // Six blocks are taken back; a crash; and all goes on.
     node.json(&["sandbox", "reorg", "6"]);
@@ -99,9 +119,15 @@ async fn a_newcomer_pays_and_is_paid() {
     until("the channel is back", || {
         sat(&node.json(&["lightning", "status"]), "channels_usable") > 0
     });
-    let invoice = text(&node.json(&["sandbox", "invoice", "--sat", "11"]), "request");
+    let invoice = text(
+        &node.json(&["sandbox", "invoice", "--sat", "11"]),
+        "request",
+    );
     pay(&node, &invoice, &[]);
-    assert_eq!(sat(&node.json(&["lightning", "status"]), "owner_sat"), after - 11);
+    assert_eq!(
+        sat(&node.json(&["lightning", "status"]), "owner_sat"),
+        after - 11
+    );
     home.assert_ledger_sound();
     node.stop();
 }
@@ -111,18 +137,38 @@ async fn ecash_for_lightning(node: &Node, amount_sat: u64) -> Outsider {
     let outsider = Outsider::at(&node.url()).await;
     let method = PaymentMethod::Known(KnownMethod::Bolt11);
     let amount = Some(Amount::from(amount_sat));
-    let quote = outsider.wallet.mint_quote(method, amount, None, None).await.unwrap();
-    let state = outsider.wallet.check_mint_quote_status(&quote.id).await.unwrap().state;
+    let quote = outsider
+        .wallet
+        .mint_quote(method, amount, None, None)
+        .await
+        .unwrap();
+    let state = outsider
+        .wallet
+        .check_mint_quote_status(&quote.id)
+        .await
+        .unwrap()
+        .state;
     assert_eq!(state, MintQuoteState::Unpaid, "nobody has paid yet");
     node.json(&["sandbox", "pay", &quote.request]);
     let deadline = Instant::now() + READY_WITHIN;
-    while outsider.wallet.check_mint_quote_status(&quote.id).await.unwrap().state
+    while outsider
+        .wallet
+        .check_mint_quote_status(&quote.id)
+        .await
+        .unwrap()
+        .state
         == MintQuoteState::Unpaid
     {
-        assert!(Instant::now() < deadline, "the mint doesn't see that it was paid");
+        assert!(
+            Instant::now() < deadline,
+            "the mint doesn't see that it was paid"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let minted = outsider.wallet.mint(&quote.id, SplitTarget::default(), None).await;
+    let minted = outsider
+        .wallet
+        .mint(&quote.id, SplitTarget::default(), None)
+        .await;
     minted.unwrap();
     outsider
 }
@@ -150,10 +196,21 @@ async fn ecash_that_channels_back_pays_for_an_answer() {
     home.assert_ledger_sound();
 
     // What is left goes out over Lightning again: the mint pays the neighbour.
-    let invoice = text(&node.json(&["sandbox", "invoice", "--sat", "60"]), "request");
+    let invoice = text(
+        &node.json(&["sandbox", "invoice", "--sat", "60"]),
+        "request",
+    );
     let method = PaymentMethod::Known(KnownMethod::Bolt11);
-    let quote = outsider.wallet.melt_quote(method, &invoice, None, None).await.unwrap();
-    let prepared = outsider.wallet.prepare_melt(&quote.id, Default::default()).await.unwrap();
+    let quote = outsider
+        .wallet
+        .melt_quote(method, &invoice, None, None)
+        .await
+        .unwrap();
+    let prepared = outsider
+        .wallet
+        .prepare_melt(&quote.id, Default::default())
+        .await
+        .unwrap();
     let melted = prepared.confirm().await.unwrap();
     assert_eq!(u64::from(melted.amount()), 60);
     let spent = u64::from(melted.amount() + melted.fee_paid());
@@ -167,7 +224,15 @@ async fn a_purse_pays_invoices_within_its_limits() {
     let home = Home::without_model_on("sandbox", "");
     let node = at_home(&home).await;
     let owned = sat(&node.json(&["lightning", "status"]), "owner_sat");
-    node.json(&["purse", "new", "scout", "--per-payment-sat", "80", "--per-day-sat", "150"]);
+    node.json(&[
+        "purse",
+        "new",
+        "scout",
+        "--per-payment-sat",
+        "80",
+        "--per-day-sat",
+        "150",
+    ]);
     node.json(&["purse", "fund", "scout", "--sat", "500"]);
     let view = node.json(&["lightning", "status"]);
     assert_eq!(sat(&view, "owner_sat"), owned - 500);
@@ -178,7 +243,10 @@ async fn a_purse_pays_invoices_within_its_limits() {
     let paid = node.json(&["purse", "pay", "scout", &first]);
     assert_eq!(paid["state"], "settled", "{paid:#}");
     // The same invoice again costs nothing.
-    assert_eq!(node.json(&["purse", "pay", "scout", &first])["state"], "settled");
+    assert_eq!(
+        node.json(&["purse", "pay", "scout", &first])["state"],
+        "settled"
+    );
     let balance = sat(&node.json(&["purse", "show", "scout"]), "balance_sat");
     let fee = sat(&paid, "fee_sat");
     assert_eq!(balance, 450 - fee);
@@ -198,7 +266,10 @@ async fn a_purse_pays_invoices_within_its_limits() {
     let before = sat(&node.json(&["purse", "show", "scout"]), "balance_sat");
     let (_, error) = home.error(&["purse", "pay", "scout", "lnbcrt1nonsense"]);
     assert_eq!(error["error"]["code"], "invoice_invalid");
-    assert_eq!(sat(&node.json(&["purse", "show", "scout"]), "balance_sat"), before);
+    assert_eq!(
+        sat(&node.json(&["purse", "show", "scout"]), "balance_sat"),
+        before
+    );
     home.assert_ledger_sound();
     let output = node.cli(&["ledger", "check"]);
     assert!(output.status.success(), "{}", told(&output));
@@ -211,8 +282,19 @@ async fn two_nodes_share_a_chain_and_a_channel() {
     let esplora = text(&first.json(&["sandbox", "status"]), "esplora_url");
     let other_home = Home::without_model_on("sandbox", &format!("[chain]\nesplora = '{esplora}'"));
     let second = Node::start_with(&other_home, &["--lightning-listen", "127.0.0.1:0"]).await;
-    let at = second.json(&["lightning", "status"])["listening"][0].as_str().unwrap().to_owned();
-    first.json(&["lightning", "open", &at, "--sat", "400000", "--push-sat", "150000"]);
+    let at = second.json(&["lightning", "status"])["listening"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    first.json(&[
+        "lightning",
+        "open",
+        &at,
+        "--sat",
+        "400000",
+        "--push-sat",
+        "150000",
+    ]);
     until("the second node's channel", || {
         second.json(&["lightning", "sync"]);
         sat(&second.json(&["lightning", "status"]), "channels_usable") > 0
@@ -220,7 +302,10 @@ async fn two_nodes_share_a_chain_and_a_channel() {
     until("the second node's books", || {
         sat(&second.json(&["lightning", "status"]), "owner_sat") > 140_000
     });
-    let invoice = text(&second.json(&["lightning", "invoice", "--sat", "5000"]), "request");
+    let invoice = text(
+        &second.json(&["lightning", "invoice", "--sat", "5000"]),
+        "request",
+    );
     pay(&first, &invoice, &[]);
     let offer = text(&first.json(&["lightning", "offer"]), "request");
     pay(&second, &offer, &["--sat", "2000"]);

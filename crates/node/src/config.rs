@@ -82,6 +82,14 @@ pub struct TimestampConfig {
     pub peers: Vec<SocketAddr>,
 }
 
+/// Nostr Wallet Connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NwcConfig {
+    /// The relays of connections that name none.
+    pub relays: Vec<String>,
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -114,6 +122,8 @@ pub struct Config {
     pub backup: BackupConfig,
     /// The configuration file that was read, if there is one.
     pub file: Option<PathBuf>,
+    /// Nostr Wallet Connect.
+    pub nwc: NwcConfig,
 }
 
 /// What flags and environment variables say; it wins over the file.
@@ -165,6 +175,7 @@ struct File {
     backup: BackupConfig,
     #[serde(skip)]
     path: Option<PathBuf>,
+    nwc: NwcConfig,
 }
 
 impl Config {
@@ -212,6 +223,7 @@ impl Config {
             },
             backup: file.backup,
             file: file.path,
+            nwc: file.nwc,
         })
     }
 

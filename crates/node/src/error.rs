@@ -3,7 +3,9 @@
 use inference::store::StoreError;
 use wallet::WalletError;
 use wallet::cashier::CashierError;
+use wallet::onchain::ChainError;
 use wallet::ecash::EcashError;
+use wallet::vault::VaultError;
 
 use crate::serve::Settled;
 
@@ -83,6 +85,27 @@ pub enum NodeError {
     /// A payment failed for good.
     #[error("the payment failed: {0}")]
     PaymentFailed(String),
+    /// No chain source is named.
+    #[error("this node sees no chain, so it has no bitcoin on it")]
+    OnchainOff,
+    /// Neither an amount nor all, or both.
+    #[error("a payment is of an amount, or of all there is")]
+    OnchainAmount,
+    /// A vault refused or failed.
+    #[error(transparent)]
+    Vault(#[from] wallet::vault::VaultError),
+    /// Nostr Wallet Connect refused or failed.
+    #[error(transparent)]
+    Nwc(#[from] wallet::nwc::NwcError),
+    /// No relay was named for a connection.
+    #[error("no relay is named at which the two sides could meet")]
+    NwcRelayMissing,
+    /// Payments of a backed purse whose end isn't known.
+    #[error("it isn't known yet how {0} payments of the purse ended")]
+    NwcPaymentsOpen(usize),
+    /// The invoice was paid, or is being paid.
+    #[error("this invoice was paid already, or is being paid")]
+    InvoicePaid,
     /// The token already paid for another request.
     #[error("this token already paid for another request")]
     PaymentUsed,
@@ -142,6 +165,12 @@ pub enum NodeError {
     },
 }
 
+impl From<ChainError> for NodeError {
+    fn from(error: ChainError) -> Self {
+        Self::Onchain(error.into())
+    }
+}
+
 impl From<CashierError> for NodeError {
     fn from(error: CashierError) -> Self {
         match error {
@@ -190,6 +219,13 @@ impl NodeError {
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => "sandbox_failed",
             Self::PaymentFailed(_) => "payment_failed",
+            Self::OnchainOff => "onchain_off",
+            Self::OnchainAmount => "amount_invalid",
+            Self::Vault(error) => error.code(),
+            Self::Nwc(error) => error.code(),
+            Self::NwcRelayMissing => "nwc_relay_missing",
+            Self::NwcPaymentsOpen(_) => "nwc_payments_open",
+            Self::InvoicePaid => "invoice_paid",
             Self::PaymentUsed => "payment_used",
             Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::Refunded { error, .. } => error.code(),
@@ -221,13 +257,24 @@ impl NodeError {
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
             Self::Backup(error) => error.hint(),
-            Self::Onchain(_) => "check the address of the chain source, and the wallet's balance",
             Self::Lightning(error) => error.hint(),
             Self::NoLightning => "use --network sandbox to try it out",
             Self::NoSandbox => "use --network sandbox",
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => "check the amount and the address",
             Self::PaymentFailed(_) => "nothing was paid; try again, or allow a higher fee",
+            Self::Onchain(error) => error.hint(),
+            Self::OnchainOff => {
+                "name a chain source: [chain] in the configuration file, or --chain-esplora"
+            }
+            Self::OnchainAmount => "give an amount such as 20000sat, or --all",
+            Self::Vault(error) => error.hint(),
+            Self::Nwc(error) => error.hint(),
+            Self::NwcRelayMissing => {
+                "name one with --relay, or `relays` below [nwc] in the configuration file"
+            }
+            Self::NwcPaymentsOpen(_) => "wait until the other wallet says; `freehold ledger list` shows what is reserved",
+            Self::InvoicePaid => "ask for a new invoice",
             Self::PaymentUsed => "repeat the request that it paid for unchanged, or pay with a fresh token",
             Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::Refunded { error, .. } => return error.hint(),
@@ -248,15 +295,22 @@ impl NodeError {
     pub fn http_status(&self) -> u16 {
         match self {
             Self::Config(_) | Self::SecretExposed(_) | Self::File { .. } => 500,
-            Self::AlreadyRunning(_) | Self::PaymentUsed => 409,
+            Self::AlreadyRunning(_) | Self::PaymentUsed | Self::OnchainOff => 409,
+            Self::OnchainAmount => 400,
+            Self::AlreadyRunning(_) | Self::PaymentUsed | Self::InvoicePaid => 409,
+            Self::NwcPaymentsOpen(_) => 409,
+            Self::NwcRelayMissing => 400,
+            Self::Nwc(error) => nwc_status(error),
             Self::TokenInvalid => 401,
             Self::ModelMissing => 503,
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
             Self::Inference(error) => error.http_status(),
             Self::Store(error) => store_status(error),
-            Self::Receipt(_) | Self::Onchain(_) => 500,
+            Self::Receipt(_) => 500,
+            Self::Onchain(error) => error.http_status(),
             Self::Stamp(error) => error.http_status(),
             Self::Backup(error) => error.http_status(),
+            Self::Vault(error) => vault_status(error),
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,
             Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
@@ -282,6 +336,8 @@ impl NodeError {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
             Self::Stamp(_) | Self::Onchain(_) | Self::Backup(_) | Self::PaymentFailed(_) => true,
+            Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
+            Self::Nwc(error) => nwc_status(error) != 500,
             other => other.http_status() < 500,
         }
     }
@@ -301,6 +357,31 @@ fn store_status(error: &StoreError) -> u16 {
         "unknown_model" | "not_installed" => 404,
         "invalid_name" => 400,
         _ => 500,
+    }
+}
+
+fn vault_status(error: &VaultError) -> u16 {
+    match error {
+        VaultError::Storage(_) | VaultError::Crypto(_) => 500,
+        VaultError::Chain(_) => 502,
+        VaultError::Missing(_) => 404,
+        VaultError::Taken(_) | VaultError::Contradiction { .. } => 409,
+        VaultError::Unauthorized(_) => 401,
+        VaultError::TooMany(_) => 429,
+        VaultError::NotASigner
+        | VaultError::NotYourPath { .. }
+        | VaultError::Allowance { .. }
+        | VaultError::HumanFirst { .. } => 403,
+        _ => 400,
+    }
+}
+
+fn nwc_status(error: &wallet::nwc::NwcError) -> u16 {
+    match error.code() {
+        "nwc_uri_invalid" | "nwc_relay_invalid" | "invoice_invalid" => 400,
+        "nwc_too_many_connections" => 409,
+        "nwc_key_invalid" | "nwc_signature" | "nwc_log" | "nwc_cipher" => 500,
+        _ => 502,
     }
 }
 

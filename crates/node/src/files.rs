@@ -105,7 +105,7 @@ pub(crate) fn secret(path: &Path, make: impl FnOnce() -> String) -> Result<Strin
     read_secret(path)
 }
 
-fn read_secret(path: &Path) -> Result<String> {
+pub(crate) fn read_secret(path: &Path) -> Result<String> {
     let describe = || NodeError::file(format!("reading {}", path.display()));
     let file = File::open(path).map_err(describe())?;
     let mode = file.metadata().map_err(describe())?.permissions().mode();

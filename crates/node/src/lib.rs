@@ -24,6 +24,8 @@ mod neighbourhood;
 #[path = "no_neighbourhood.rs"]
 mod neighbourhood;
 mod node;
+mod nwc;
+mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
@@ -31,10 +33,11 @@ mod serve;
 pub mod stamps;
 mod status;
 mod tasks;
+mod vaults;
 
 pub use config::{
-    BackupConfig, ChainConfig, Config, EngineSettings, LightningSettings, Network, Overrides, PriceConfig,
-    TimestampConfig,
+    BackupConfig, ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig,
+    Overrides, PriceConfig, TimestampConfig,
 };
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
@@ -43,6 +46,11 @@ pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use neighbourhood::SandboxView;
 pub use node::{Caller, Node};
+pub use nwc::{BackingView, NewNwc, NewNwcConnection, NwcConnectionView};
+pub use onchain::{
+    BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
+    WatchedWallet,
+};
 pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
@@ -50,6 +58,10 @@ pub use receipts::{
 };
 pub use serve::{Answer, AnswerEvent, PaymentRequired, Served, Settled};
 pub use status::{Audit, Status};
+pub use vaults::{
+    CheckedView, NewProposal, PeerAnswer, PeerOffer, PeerRequest, ProposalView, TokenRequestView,
+    TokenView, VaultBalance, VaultKeyView, VaultView,
+};
 
 pub use inference::openai::{Chunk, ErrorBody, ModelEntry, ModelList, Reply};
 pub use inference::store::{
@@ -63,4 +75,15 @@ pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
 pub use wallet::ledger::{Transfer, TransferState};
+pub use wallet::nwc::{NotificationKind, Transaction as LightningTransaction};
+pub use wallet::onchain::{
+    AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
+    SpendState, TxView,
+};
 pub use wallet::purse::PurseName;
+pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};
+// What a proposal travels as, for doors that read and show it.
+pub use wallet::vault::{
+    Description, PSBT_BYTES_MAX, ProposalState, SignerKind, VaultError, join_qr, read_psbt,
+    split_qr,
+};

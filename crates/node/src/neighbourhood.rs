@@ -134,7 +134,10 @@ impl Neighbourhood {
 
 impl Node {
     fn neighbourhood(&self) -> Result<&Neighbourhood> {
-        self.inner.neighbourhood.as_ref().ok_or(NodeError::NoSandbox)
+        self.inner
+            .neighbourhood
+            .as_ref()
+            .ok_or(NodeError::NoSandbox)
     }
 
     /// On `sandbox`, makes the node at home, and mines whenever something waits for a block.
@@ -255,10 +258,9 @@ impl Node {
         match paid.status {
             PaymentStatus::Succeeded { .. } => Ok(()),
             PaymentStatus::Failed { reason } => Err(NodeError::PaymentFailed(reason)),
-            PaymentStatus::Pending | PaymentStatus::Unsent => Err(LightningError::Unknown(
-                "the neighbour's payment is under way".into(),
-            )
-            .into()),
+            PaymentStatus::Pending | PaymentStatus::Unsent => {
+                Err(LightningError::Unknown("the neighbour's payment is under way".into()).into())
+            }
         }
     }
 }

@@ -21,7 +21,10 @@ use crate::keys;
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
+use crate::nwc::{self, Hub};
+use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
+use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
@@ -54,6 +57,9 @@ pub(crate) struct Inner {
     pub till: EcashWallet,
     /// What the owner and the purses pay from.
     pub purses: EcashWallet,
+    /// Bitcoin on the chain, if the chain can be seen.
+    pub onchain: Option<Onchain>,
+    pub vaults: Vaults,
     pub engines: Engines,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
@@ -61,6 +67,7 @@ pub(crate) struct Inner {
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
+    pub nwc: Hub,
     pub tasks: Tasks,
     /// Keeps the backup current.
     pub keeper: Keeper,
@@ -87,7 +94,7 @@ impl Node {
     ///
     /// # Errors
     /// `already_running` if another process has the directory; or a file or database error.
-    pub async fn open(config: Config, worker: Worker) -> Result<Self> {
+    pub async fn open(mut config: Config, worker: Worker) -> Result<Self> {
         let dir = config.network_dir();
         files::private_dir(&dir)?;
         let lock = files::lock(&dir)?;
@@ -115,8 +122,10 @@ impl Node {
             }
             _ => None,
         };
-        let chain_url = neighbourhood.as_ref().map(Neighbourhood::url);
-        let cashier = lightning::open(&config, &seed, &db, chain_url).await?;
+        if let Some(neighbourhood) = &neighbourhood {
+            config.chain.esplora = Some(neighbourhood.url());
+        }
+        let cashier = lightning::open(&config, &seed, &db).await?;
 
         let address = MintAddress::load(&db, &config).await?;
         let mint = match config.mint_url {
@@ -146,11 +155,14 @@ impl Node {
         let mut purses = open_wallet("purses").await?;
         address.settle(&db, &mut till, &mut purses).await?;
         let receipts = Receipts::load(&db, &seed).await?;
+        let onchain = Onchain::open(&config, &seed).await?;
+        let vaults = Vaults::load(&config, &seed)?;
 
         let node = Self {
             inner: Arc::new(Inner {
                 keeper: Keeper::new(BackupKeys::of(&seed)?, &config),
                 returning,
+                vaults,
                 engines: Engines::new(&config, worker)?,
                 receipts: Mutex::new(receipts),
                 log_grew: Notify::new(),
@@ -162,9 +174,11 @@ impl Node {
                 mint,
                 till,
                 purses,
+                onchain,
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
+                nwc: Hub::new(&seed),
                 tasks: Tasks::default(),
                 is_unsettled: AtomicBool::new(false),
                 started: Instant::now(),
@@ -176,36 +190,22 @@ impl Node {
     }
 
     /// Starts the model, and the background work: unfinished sales and payments are
-    /// brought to their end, old answers are forgotten, the log of receipts is anchored.
+    /// brought to their end, old answers are forgotten, the log of receipts is anchored, the chain
+    /// is followed.
     ///
     /// # Errors
     /// If the model doesn't start (`model_missing` if there is none). The background work
     /// runs all the same.
     pub async fn start(&self) -> Result<()> {
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_recovering().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_anchoring().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_upgrading().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_mining().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_backed_up().await });
-        let node = self.clone();
-        self.inner
-            .tasks
-            .spawn(async move { node.keep_sweeping().await });
+        self.in_background(|node| async move { node.keep_recovering().await });
+        self.in_background(|node| async move { node.keep_anchoring().await });
+        self.in_background(|node| async move { node.keep_upgrading().await });
+        self.in_background(|node| async move { node.keep_mining().await });
+        self.in_background(|node| async move { node.keep_onchain().await });
+        self.in_background(|node| async move { node.keep_serving_nwc().await });
+        self.in_background(|node| async move { node.keep_settling_backed().await });
+        self.in_background(|node| async move { node.keep_backed_up().await });
+        self.in_background(|node| async move { node.keep_sweeping().await });
         if let (Some(neighbourhood), Some(cashier)) =
             (&self.inner.neighbourhood, &self.inner.cashier)
         {
@@ -217,10 +217,18 @@ impl Node {
         self.inner.engines.get().await.map(|_| ())
     }
 
+    fn in_background<W>(&self, work: impl FnOnce(Self) -> W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        self.inner.tasks.spawn(work(self.clone()));
+    }
+
     /// Ends background work, the model's process and the mint. What is half done stays
     /// recorded, and is settled at the next start.
     pub async fn shutdown(&self) {
         self.inner.tasks.stop();
+        self.close_backings().await;
         self.inner.engines.shutdown().await;
         if let Some(mint) = &self.inner.mint {
             mint.stop().await;
@@ -305,9 +313,12 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
         receipts::ANCHORS_SCHEMA,
         serve::SCHEMA,
         fetch::SCHEMA,
-        lightning::SCHEMA,
+        nwc::SCHEMA,
         purses::SCHEMA,
-    ] {
+    ]
+    .iter()
+    .chain(&lightning::SCHEMAS)
+    {
         db.execute_batch(schema)?;
     }
     Ok(())

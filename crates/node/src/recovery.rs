@@ -85,6 +85,7 @@ impl Node {
                 ("fundings", self.resume_fundings().await),
                 ("payments", self.resume_payments().await),
                 ("purses' payments", self.resume_purse_payments().await),
+                ("purses' invoices", self.resume_purse_invoices().await),
                 ("Lightning", self.resume_lightning().await),
                 ("sales", self.resume_sales().await),
                 ("old answers", self.forget_old_answers().await),

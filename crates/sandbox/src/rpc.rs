@@ -1,4 +1,5 @@
-//! The few methods of Bitcoin Core's JSON-RPC with which headers are read and transactions are sent.
+//! The few methods of Bitcoin Core's JSON-RPC with which headers and blocks are read, and wallets without a server
+//! of their own follow the chain and send transactions.
 //!
 //! Any user and password are welcome. A request is one call or a batch of them; errors come with Bitcoin Core's codes.
 
@@ -7,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bitcoin::consensus::encode::{deserialize, serialize_hex};
-use bitcoin::{BlockHash, Work};
+use bitcoin::{BlockHash, Txid, Work};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -86,10 +87,14 @@ fn reply(id: Value, result: Result<Value, Fault>) -> (StatusCode, Json<Value>) {
 fn dispatch(world: &mut World, method: &str, params: &[Value]) -> Result<Value, Fault> {
     match method {
         "getblockchaininfo" => chain_info(world),
+        "getbestblockhash" => Ok(json!(world.index.tip_hash().to_string())),
         "getblockcount" => Ok(json!(world.index.tip_height())),
         "getblockhash" => block_hash(world, params),
         "getblockheader" => block_header(world, params),
         "getblock" => block(world, params),
+        "getrawmempool" => Ok(mempool(world)),
+        "getrawtransaction" => raw_transaction(world, params),
+        "estimatesmartfee" => estimate(world, params),
         "sendrawtransaction" => send(world, params),
         _ => Err((METHOD_NOT_FOUND, "Method not found".into())),
     }
@@ -141,11 +146,15 @@ fn block_header(world: &World, params: &[Value]) -> Result<Value, Fault> {
     let verbose = params
         .get(1)
         .is_none_or(|verbose| verbose.as_bool() != Some(false));
-    if !verbose {
-        return Ok(json!(serialize_hex(&record.block.header)));
+    match verbose {
+        true => Ok(shown_header(world, &record)),
+        false => Ok(json!(serialize_hex(&record.block.header))),
     }
+}
+
+fn shown_header(world: &World, record: &Record) -> Value {
     let header = &record.block.header;
-    let active = world.index.is_active(&record);
+    let active = world.index.is_active(record);
     let confirmations = if active {
         i64::from(world.index.tip_height()) - i64::from(record.height) + 1
     } else {
@@ -173,18 +182,62 @@ fn block_header(world: &World, params: &[Value]) -> Result<Value, Fault> {
     if let Some(next) = next.filter(|_| active) {
         shown["nextblockhash"] = json!(next.to_string());
     }
-    Ok(shown)
+    shown
 }
 
 fn block(world: &World, params: &[Value]) -> Result<Value, Fault> {
     let record = record(world, params)?;
-    match params.get(1).and_then(Value::as_u64) {
+    match params.get(1).map_or(Some(1), Value::as_u64) {
         Some(0) => Ok(json!(serialize_hex(&record.block))),
+        Some(1) => {
+            let mut shown = shown_header(world, &record);
+            let txids: Vec<String> = record.txids.iter().map(ToString::to_string).collect();
+            shown["tx"] = json!(txids);
+            shown["size"] = json!(record.block.total_size());
+            shown["weight"] = json!(record.block.weight().to_wu());
+            Ok(shown)
+        }
         _ => Err((
             INVALID_PARAMETER,
-            "the sandbox knows verbosity 0 only".into(),
+            "the sandbox knows verbosity 0 and 1 only".into(),
         )),
     }
+}
+
+fn mempool(world: &World) -> Value {
+    let arrivals = world.mempool.arrivals().into_iter();
+    arrivals.map(|(txid, _)| json!(txid.to_string())).collect()
+}
+
+/// As of a node without an index: transactions that wait.
+fn raw_transaction(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    let txid = params.first().and_then(Value::as_str);
+    let txid = txid.ok_or_else(|| wrong_type("txid"))?;
+    let txid: Txid = txid
+        .parse()
+        .map_err(|_| (INVALID_PARAMETER, "txid must be of length 64".to_owned()))?;
+    if params
+        .get(1)
+        .is_some_and(|verbose| verbose.as_bool() == Some(true))
+    {
+        let why = "the sandbox shows transactions in hex only";
+        return Err((INVALID_PARAMETER, why.into()));
+    }
+    let entry = world.mempool.get(&txid);
+    let entry = entry.ok_or_else(|| (NOT_FOUND, "No such mempool transaction".to_owned()))?;
+    Ok(json!(serialize_hex(&entry.tx)))
+}
+
+/// In bitcoin for a thousand bytes; the same for every target.
+fn estimate(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    const SAT_PER_VB_IN_BTC_PER_KVB: f64 = 1.0e-5;
+    let target = params.first().and_then(Value::as_u64);
+    let target = target.ok_or_else(|| wrong_type("conf_target"))?;
+    let estimates = world.fee_estimates_sat_per_vb();
+    let estimate = estimates.values().next().copied().unwrap_or_default();
+    // Amounts have eight digits, and no more than that can be read.
+    let rate = (estimate * SAT_PER_VB_IN_BTC_PER_KVB * 1.0e8).round() / 1.0e8;
+    Ok(json!({"feerate": rate, "blocks": target}))
 }
 
 fn send(world: &mut World, params: &[Value]) -> Result<Value, Fault> {

@@ -56,8 +56,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(shared: Shared, listen: SocketAddr) -> Result<Self, Error> {
-        let listener =
-            TcpListener::bind(listen).map_err(|why| Error::system("listen", why))?;
+        let listener = TcpListener::bind(listen).map_err(|why| Error::system("listen", why))?;
         let address = listener
             .local_addr()
             .and_then(|address| listener.set_nonblocking(true).map(|()| address))

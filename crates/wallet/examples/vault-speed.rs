@@ -3,7 +3,12 @@
 //! Prints `key value` lines: the median time, in microseconds, of a signer's check, its signature, and
 //! of putting the transaction together, for a path with a script and for all signers together
 //! (MuSig2), with one coin.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 use std::time::Instant;
 
@@ -91,12 +96,22 @@ impl House {
         let seed = |n: usize| NonceSeed::new(Zeroizing::new([u8::try_from(n).unwrap(); 32]));
         let psbt = self.propose("together");
         let mut reviewed = self.vault.review(psbt, &self.view).unwrap();
-        let nonce = median(|| reviewed.clone().give_nonces(&self.keys[0], &seed(0)).unwrap());
+        let nonce = median(|| {
+            reviewed
+                .clone()
+                .give_nonces(&self.keys[0], &seed(0))
+                .unwrap()
+        });
         for (number, key) in self.keys.iter().enumerate() {
             reviewed.give_nonces(key, &seed(number)).unwrap();
         }
         // The same nonce signs the same message again and again: nothing of this leaves the process.
-        let sign = median(|| reviewed.clone().sign_together(&self.keys[0], seed(0)).unwrap());
+        let sign = median(|| {
+            reviewed
+                .clone()
+                .sign_together(&self.keys[0], seed(0))
+                .unwrap()
+        });
         for (number, key) in self.keys.iter().enumerate() {
             reviewed.sign_together(key, seed(number)).unwrap();
         }

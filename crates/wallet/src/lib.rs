@@ -1,6 +1,6 @@
 //! Money that an agent cannot overspend.
 //!
-//! Five parts, each usable without the others:
+//! The parts; `savings` builds on `onchain`, `cashier` on `lightning` and the ledger; the others stand alone:
 //!
 //! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
 //!   transfer between two accounts; what is reserved counts as spent.
@@ -10,8 +10,11 @@
 //!   whose every operation can be settled after a crash.
 //! - [`lightning`]: the Lightning rail on `ldk-node`: each payment is recorded before it is sent, and
 //!   sent once.
-//! - [`onchain`]: a wallet with one address, which writes 32 bytes into the chain.
 //! - [`vault`]: coins and ecash that people and agents share by one policy.
+//! - [`cashier`]: pays and is paid over Lightning, and books it.
+//! - [`onchain`]: bitcoin on the chain, on `bdk_wallet`: coins, payments, PSBTs, watching.
+//! - [`savings`]: sweeps what is too much for this machine to keys that it doesn't hold.
+//! - [`nwc`]: Nostr Wallet Connect: other programs use a wallet of ours, or we use theirs.
 //!
 //! Amounts in the ledger are millisatoshi (`_msat`), amounts of ecash are whole
 //! satoshi (`_sat`). Times are Unix milliseconds passed in by the caller, and so
@@ -23,8 +26,10 @@ pub mod ecash;
 mod error;
 pub mod ledger;
 pub mod lightning;
+pub mod nwc;
 pub mod onchain;
 pub mod purse;
+pub mod savings;
 pub mod vault;
 
 pub use db::Db;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use wallet::ecash::{EcashWallet, MintAccess, EmbeddedMint, Redemption, TokenFate};
+use wallet::ecash::{EcashWallet, EmbeddedMint, MintAccess, Redemption, TokenFate};
 
 const MINT_URL: &str = "http://127.0.0.1:1/mint";
 

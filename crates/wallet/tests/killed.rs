@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 use uuid::Uuid;
-use wallet::ecash::{EcashError, EcashWallet, MintAccess, EmbeddedMint, Redemption, TokenFate};
+use wallet::ecash::{EcashError, EcashWallet, EmbeddedMint, MintAccess, Redemption, TokenFate};
 
 /// Nothing listens there: without the embedded mint, the mint is away.
 const MINT_URL: &str = "http://127.0.0.1:1/mint";

@@ -14,6 +14,7 @@
     reason = "a measurement that fails may stop loudly"
 )]
 
+mod bitcoin;
 mod house;
 mod latency;
 mod numbers;
@@ -101,6 +102,7 @@ async fn measure(options: &Options) -> Result<(), String> {
     });
     if !options.timestamps {
         paying(options, &mut report).await?;
+        report.section("bitcoin", bitcoin::measure()?, bitcoin::table);
     }
     let measured = timestamps::measure().await?;
     report.section("timestamps", measured, timestamps::table);

@@ -14,13 +14,17 @@ pub mod lightning;
 pub mod log;
 pub mod login;
 pub mod node_state;
+pub mod nwc;
+pub mod onchain;
 pub mod purses;
 pub mod receipts;
 pub mod sandbox;
+pub mod savings;
 pub mod sessions;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod vaults;
 
 use std::sync::Arc;
 
@@ -86,6 +90,30 @@ fn public_routes() -> Router<App> {
         .route("/v1/chat/completions", post(chat::completions))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*address}", get(log::tile))
+        // For the nodes of a vault's other signers, who sign their requests.
+        .route("/vault/{id}/proposals", post(vaults::from_peer))
+}
+
+/// Vaults: only the owner's.
+fn vault_routes() -> Router<App> {
+    Router::new()
+        .route("/vault-key", get(vaults::key))
+        .route("/vaults", get(vaults::list).post(vaults::create))
+        .route("/vaults/{name}", get(vaults::show))
+        .route("/vaults/{name}/address", post(vaults::address))
+        .route("/vaults/{name}/proposals", post(vaults::propose))
+        .route("/vaults/{name}/token-requests", post(vaults::token_request))
+        .route("/vaults/{name}/tokens/show", post(vaults::token_show))
+        .route("/vaults/{name}/tokens/sign", post(vaults::token_sign))
+        .route(
+            "/vault-proposals",
+            get(vaults::proposals).post(vaults::receive),
+        )
+        .route("/vault-proposals/{id}", get(vaults::proposal))
+        .route("/vault-proposals/{id}/sign", post(vaults::sign))
+        .route("/vault-proposals/{id}/send", post(vaults::send))
+        .route("/vault-proposals/{id}/broadcast", post(vaults::broadcast))
+        .route("/vault-proposals/{id}/drop", post(vaults::give_up))
 }
 
 /// What only the owner may do, except for `purse` and `fetch`, which purses use too.
@@ -99,6 +127,10 @@ fn owner_routes() -> Router<App> {
         .route("/purses/{name}", get(purses::show))
         .route("/purses/{name}/fund", post(purses::fund))
         .route("/purses/{name}/revoke", post(purses::revoke))
+        .route("/purses/{name}/back", post(nwc::back))
+        .route("/purses/{name}/unback", post(nwc::unback))
+        .route("/nwc", get(nwc::list).post(nwc::create))
+        .route("/nwc/{id}/revoke", post(nwc::revoke))
         .route("/purse", get(purses::own))
         .route("/purse/pay", post(lightning::own_purse_pay))
         .route("/purses/{name}/pay", post(lightning::purse_pay))
@@ -115,6 +147,33 @@ fn owner_routes() -> Router<App> {
         .route("/receipts/{id}", get(receipts::show))
         .route("/receipts/by-answer/{sha256}", get(receipts::by_answer))
         .route("/receipt-key", get(receipts::key))
+        .merge(onchain_routes())
+        .merge(vault_routes())
+}
+
+/// Bitcoin on the chain.
+fn onchain_routes() -> Router<App> {
+    Router::new()
+        .route("/onchain", get(onchain::balance))
+        .route("/onchain/address", post(onchain::address))
+        .route("/onchain/addresses", get(onchain::addresses))
+        .route("/onchain/coins", get(onchain::coins))
+        .route("/onchain/history", get(onchain::history))
+        .route("/onchain/spends", get(onchain::spends))
+        .route("/onchain/send", post(onchain::send))
+        .route("/onchain/bump", post(onchain::bump))
+        .route("/onchain/freeze", post(onchain::freeze))
+        .route("/onchain/label", post(onchain::label))
+        .route("/onchain/descriptors", get(onchain::descriptors))
+        .route("/onchain/watch", get(onchain::watched).post(onchain::watch))
+        .route("/onchain/psbt/create", post(onchain::psbt_create))
+        .route("/onchain/psbt/show", post(onchain::psbt_show))
+        .route("/onchain/psbt/sign", post(onchain::psbt_sign))
+        .route("/onchain/psbt/combine", post(onchain::psbt_combine))
+        .route("/onchain/psbt/broadcast", post(onchain::psbt_broadcast))
+        .route("/savings", get(savings::show).post(savings::set))
+        .route("/savings/off", post(savings::off))
+        .route("/savings/now", post(savings::now))
 }
 
 fn lightning_routes() -> Router<App> {
@@ -123,10 +182,7 @@ fn lightning_routes() -> Router<App> {
         .route("/sync", post(lightning::sync))
         .route("/addresses", post(lightning::address))
         .route("/send", post(lightning::send))
-        .route(
-            "/channels",
-            get(lightning::channels).post(lightning::open),
-        )
+        .route("/channels", get(lightning::channels).post(lightning::open))
         .route("/channels/{id}/close", post(lightning::close))
         .route("/peers", get(lightning::peers))
         .route(

@@ -80,7 +80,10 @@ pub async fn fund(
     _: Owner,
     Input(input): Input<FundInput>,
 ) -> Result<Json<Sent>, ApiError> {
-    let txid = app.node.sandbox_fund(&input.address, input.amount_sat).await?;
+    let txid = app
+        .node
+        .sandbox_fund(&input.address, input.amount_sat)
+        .await?;
     Ok(Json(Sent { txid }))
 }
 
@@ -100,6 +103,8 @@ pub async fn pay(
     _: Owner,
     Input(input): Input<NeighbourPayInput>,
 ) -> Result<Json<Done>, ApiError> {
-    app.node.sandbox_pay(&input.request, input.amount_msat).await?;
+    app.node
+        .sandbox_pay(&input.request, input.amount_msat)
+        .await?;
     Ok(Json(DONE))
 }

@@ -141,6 +141,20 @@ async fn what_cannot_be_served_is_refused_in_one_shape() {
             (404, "purse_unknown"),
         ),
         ((&get, "/api/purse"), &owner, "", (400, "no_own_purse")),
+        ((&get, "/api/nwc"), &[], "", (401, "token_missing")),
+        ((&post, "/api/nwc"), &[], "{}", (401, "token_missing")),
+        (
+            (&post, "/api/nwc/nope/revoke"),
+            &owner,
+            "",
+            (404, "not_found"),
+        ),
+        (
+            (&post, "/api/purses/scout/back"),
+            &owner,
+            r#"{"uri":"x"}"#,
+            (400, "nwc_uri_invalid"),
+        ),
         (
             (&get, "/api/ledger?limit=x"),
             &owner,
@@ -223,7 +237,13 @@ async fn a_purse_may_look_at_itself_and_no_further() {
     let purse = [("authorization", bearer.as_str())];
     let (_, _, body) = house.send((Method::GET, "/api/purse"), &purse, "").await;
     assert!(body.contains("scout"));
-    for path in ["/api/purses", "/api/status", "/api/ledger", "/api/receipts"] {
+    for path in [
+        "/api/purses",
+        "/api/status",
+        "/api/ledger",
+        "/api/receipts",
+        "/api/nwc",
+    ] {
         let expected = (403, "owner_only");
         house
             .refuses((Method::GET, path), &purse, "", expected)

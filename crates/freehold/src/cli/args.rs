@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    ask, backup, calendar, fetch, git, ledger, lightning, model, ots, purse, receipt, restore,
-    sandbox, status, up,
+    ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots, purse, receipt,
+    restore, sandbox, savings, status, up, vault,
 };
 use crate::output::Output;
 
@@ -39,6 +39,15 @@ pub enum Command {
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),
+    /// Bitcoin on the chain: receive, pay, choose coins, sign, watch
+    #[command(subcommand)]
+    Onchain(onchain::OnchainCommand),
+    /// Savings: what is too much for this machine goes to keys elsewhere
+    #[command(subcommand)]
+    Savings(savings::SavingsCommand),
+    /// Nostr Wallet Connect: let other programs use a purse
+    #[command(subcommand)]
+    Nwc(nwc::NwcCommand),
     /// The books: where every sat went
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
@@ -69,6 +78,9 @@ pub enum Command {
     Git(git::GitCommand),
     /// Run a calendar, at which anyone can timestamp
     Calendar(calendar::CalendarArgs),
+    /// Vaults: bitcoin that people and agents share by one policy
+    #[command(subcommand)]
+    Vault(vault::VaultCommand),
     /// Back up everything into one encrypted file; show the recovery phrase
     Backup(backup::BackupArgs),
     /// Restore a node from its recovery phrase and a backup
@@ -180,7 +192,12 @@ pub struct NodeFlags {
     #[command(flatten)]
     chain: ChainFlags,
     /// Where the Lightning node listens for peers [default: nowhere]
-    #[arg(long, global = true, env = "FREEHOLD_LIGHTNING_LISTEN", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_LIGHTNING_LISTEN",
+        value_name = "ADDRESS:PORT"
+    )]
     #[arg(hide_short_help = true)]
     lightning_listen: Option<SocketAddr>,
 }
@@ -189,19 +206,39 @@ pub struct NodeFlags {
 #[derive(Debug, Args)]
 struct ChainFlags {
     /// The Esplora server with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ESPLORA", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_ESPLORA",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_esplora: Option<String>,
     /// The Electrum server with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_ELECTRUM", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_ELECTRUM",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_electrum: Option<String>,
     /// The Bitcoin node's RPC with which the node sees the chain of its bitcoin
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_BITCOIND", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_BITCOIND",
+        value_name = "URL"
+    )]
     #[arg(hide_short_help = true)]
     chain_bitcoind: Option<String>,
     /// The file with that Bitcoin node's user:password, such as ~/.bitcoin/.cookie
-    #[arg(long, global = true, env = "FREEHOLD_CHAIN_COOKIE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "FREEHOLD_CHAIN_COOKIE",
+        value_name = "FILE"
+    )]
     #[arg(hide_short_help = true)]
     chain_cookie: Option<PathBuf>,
 }

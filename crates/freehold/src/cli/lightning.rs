@@ -87,7 +87,12 @@ pub enum LightningCommand {
 #[derive(Debug, Args)]
 pub struct Amount {
     /// How much; left to the payer if missing
-    #[arg(long, env = "FREEHOLD_LIGHTNING_SAT", hide_env = true, value_name = "SAT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_LIGHTNING_SAT",
+        hide_env = true,
+        value_name = "SAT"
+    )]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     sat: Option<u64>,
 }
@@ -106,10 +111,20 @@ pub struct PayArgs {
     #[command(flatten)]
     amount: Amount,
     /// What the way may cost [default: a hundredth, at least 10 sat]
-    #[arg(long, env = "FREEHOLD_LIGHTNING_MAX_FEE_SAT", hide_env = true, value_name = "SAT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_LIGHTNING_MAX_FEE_SAT",
+        hide_env = true,
+        value_name = "SAT"
+    )]
     max_fee_sat: Option<u64>,
     /// A name of 64 hex digits for the payment of an offer: the same name pays once
-    #[arg(long, env = "FREEHOLD_LIGHTNING_PAYMENT_ID", hide_env = true, value_name = "HEX")]
+    #[arg(
+        long,
+        env = "FREEHOLD_LIGHTNING_PAYMENT_ID",
+        hide_env = true,
+        value_name = "HEX"
+    )]
     payment_id: Option<String>,
 }
 
@@ -122,13 +137,28 @@ pub struct InvoiceArgs {
     #[arg(default_value = "")]
     description: String,
     /// For how long it can be paid, in seconds [default: 3600]
-    #[arg(long, env = "FREEHOLD_INVOICE_EXPIRY_S", hide_env = true, value_name = "SECONDS")]
+    #[arg(
+        long,
+        env = "FREEHOLD_INVOICE_EXPIRY_S",
+        hide_env = true,
+        value_name = "SECONDS"
+    )]
     expiry_s: Option<u32>,
     /// Buy a channel for it from the provider that is configured, for at most this much
-    #[arg(long, env = "FREEHOLD_INVOICE_JIT_MAX_FEE_SAT", hide_env = true, value_name = "SAT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_INVOICE_JIT_MAX_FEE_SAT",
+        hide_env = true,
+        value_name = "SAT"
+    )]
     jit_max_fee_sat: Option<u64>,
     /// Hold the payment until it is claimed or failed: the hash of a secret of yours, in hex
-    #[arg(long, env = "FREEHOLD_INVOICE_HOLD", hide_env = true, value_name = "HASH")]
+    #[arg(
+        long,
+        env = "FREEHOLD_INVOICE_HOLD",
+        hide_env = true,
+        value_name = "HASH"
+    )]
     #[arg(conflicts_with = "jit_max_fee_sat")]
     hold: Option<String>,
 }
@@ -143,7 +173,12 @@ pub struct OpenArgs {
     #[arg(env = "FREEHOLD_CHANNEL_SAT", hide_env = true)]
     sat: u64,
     /// What of it is a gift to the peer
-    #[arg(long, env = "FREEHOLD_CHANNEL_PUSH_SAT", hide_env = true, value_name = "SAT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_CHANNEL_PUSH_SAT",
+        hide_env = true,
+        value_name = "SAT"
+    )]
     #[arg(default_value_t = 0)]
     push_sat: u64,
     /// Let others pay through it
@@ -180,7 +215,9 @@ pub async fn run(output: Output, client: &Client, command: LightningCommand) -> 
                 amount_msat: args.amount.msat(),
                 description: args.description,
                 expiry_s: args.expiry_s,
-                jit_fee_max_msat: args.jit_max_fee_sat.map(|sat| sat.saturating_mul(MSAT_PER_SAT)),
+                jit_fee_max_msat: args
+                    .jit_max_fee_sat
+                    .map(|sat| sat.saturating_mul(MSAT_PER_SAT)),
                 hold_payment_hash: args.hold,
             };
             let invoice = client.post("/api/lightning/invoices", &input).await?;
@@ -270,7 +307,9 @@ async fn channels(output: Output, client: &Client, command: LightningCommand) ->
         LightningCommand::Close { channel, force } => {
             let path = format!("/api/lightning/channels/{channel}/close");
             let closing = client.post(&path, &CloseInput { is_forced: force }).await?;
-            output.show(closing, |_: Done| format!("channel {channel} is being closed"))
+            output.show(closing, |_: Done| {
+                format!("channel {channel} is being closed")
+            })
         }
         LightningCommand::Peers => {
             output.show(client.get("/api/lightning/peers").await?, peer_rows)
@@ -333,7 +372,9 @@ fn paid_words(paid: BookedPayment) -> String {
             format!("paid {amount}, and {fee} for the way")
         }
         PaymentState::Pending => {
-            format!("{amount} are on their way; `freehold lightning payments` tells when they have arrived")
+            format!(
+                "{amount} are on their way; `freehold lightning payments` tells when they have arrived"
+            )
         }
         PaymentState::Failed => {
             let why = paid.reason.unwrap_or_default();
@@ -393,7 +434,14 @@ fn channel_rows(channels: Vec<ChannelView>) -> String {
         ]
     };
     let rows = channels.iter().map(row).collect();
-    let columns = ["channel", "peer", "sat", "can send", "can receive", "usable"];
+    let columns = [
+        "channel",
+        "peer",
+        "sat",
+        "can send",
+        "can receive",
+        "usable",
+    ];
     table(columns, rows)
 }
 
@@ -405,5 +453,8 @@ fn peer_rows(peers: Vec<PeerView>) -> String {
         let connected = if peer.is_connected { "yes" } else { "no" };
         [peer.node_id.clone(), peer.address.clone(), connected.into()]
     };
-    table(["node", "address", "connected"], peers.iter().map(row).collect())
+    table(
+        ["node", "address", "connected"],
+        peers.iter().map(row).collect(),
+    )
 }

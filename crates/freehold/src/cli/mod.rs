@@ -1,5 +1,6 @@
 //! The command line. Each command has a file of its own.
 
+mod amount;
 mod answer;
 pub mod args;
 mod ask;
@@ -11,15 +12,19 @@ mod git;
 mod ledger;
 mod lightning;
 mod model;
+mod nwc;
+mod onchain;
 mod ots;
 mod progress;
 mod purse;
 mod receipt;
 mod restore;
 mod sandbox;
+mod savings;
 mod status;
 mod table;
 mod up;
+mod vault;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -137,6 +142,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
     let result = match command {
         Command::Ask(args) => ask::run(output, &client, args).await,
         Command::Fetch(args) => fetch::run(output, &client, args).await,
+        Command::Nwc(command) => nwc::run(output, &client, command).await,
         Command::Purse(command) => purse::run(output, &client, command).await,
         Command::Ledger(command) => ledger::run(output, &client, command).await,
         Command::Lightning(command) => lightning::run(output, &client, command).await,
@@ -144,7 +150,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Receipt(command) => receipt::run(output, &client, command).await,
         Command::Backup(args) => backup::run(output, &client, args).await,
         Command::Restore(args) => restore::run(output, &client, args).await,
+        Command::Onchain(command) => onchain::run(output, &client, command).await,
+        Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
+        Command::Vault(command) => vault::run(output, &client, command).await,
         Command::Doctor => doctor::run(output, &client).await,
         // These were done above, or are `run`'s.
         _ => Ok(()),
@@ -203,10 +212,13 @@ fn wants_json() -> bool {
 fn log(verbose: u8, is_quiet: bool) {
     let level = match (is_quiet, verbose) {
         (true, _) => "error",
-        // cdk calls 20 ms for a statement slow, and says so each time.
-        (_, 0) => "warn,cdk_sql_common=error",
-        (_, 1) => "warn,freehold=info,node=info,inference=info,wallet=info",
-        (_, 2) => "info,freehold=debug,node=debug,inference=debug,wallet=debug",
+        // cdk calls 20 ms for a statement slow, and says so each time. The relay pool repeats whatever
+        // nonsense a relay sends, however long.
+        (_, 0) => "warn,cdk_sql_common=error,nostr_relay_pool=off",
+        (_, 1) => "warn,freehold=info,node=info,inference=info,wallet=info,nostr_relay_pool=off",
+        (_, 2) => {
+            "info,freehold=debug,node=debug,inference=debug,wallet=debug,nostr_relay_pool=off"
+        }
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("FREEHOLD_LOG").unwrap_or_else(|_| level.into());

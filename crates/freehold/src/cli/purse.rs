@@ -6,6 +6,7 @@ use node::{NewPurse, PurseName, PurseView, Revoked};
 use serde_json::json;
 
 use super::args::purse_name;
+use super::nwc;
 use super::table::{pairs, table};
 use crate::api::lightning::PursePayInput;
 use crate::api::purses::{AmountInput, BudgetInput, PurseInput};
@@ -51,9 +52,16 @@ pub enum PurseCommand {
         /// The BOLT 11 invoice
         invoice: String,
         /// What the way may cost [default: what the mint asks for]
-        #[arg(long, env = "FREEHOLD_PURSE_MAX_FEE_SAT", hide_env = true, value_name = "SAT")]
+        #[arg(
+            long,
+            env = "FREEHOLD_PURSE_MAX_FEE_SAT",
+            hide_env = true,
+            value_name = "SAT"
+        )]
         max_fee_sat: Option<u64>,
     },
+    /// Back a purse by somebody else's wallet: its payments come from there, its limits hold
+    Back(nwc::BackArgs),
     /// Make a purse's token worthless, and take its money back
     Revoke {
         /// Which
@@ -129,6 +137,7 @@ pub async fn run(output: Output, client: &Client, command: PurseCommand) -> Resu
             };
             output.show(client.post(&path, &input).await?, paid)
         }
+        PurseCommand::Back(args) => nwc::back(output, client, args).await,
         PurseCommand::Revoke { name } => {
             let path = format!("/api/purses/{name}/revoke");
             let revoked = client.post(&path, &json!({})).await?;

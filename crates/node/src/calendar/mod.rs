@@ -15,7 +15,8 @@ use timestamp::calendar::{
 };
 use timestamp::ots::Uri;
 use tokio::task::JoinHandle;
-use wallet::onchain::{KeyRing, Network as Chain, Onchain};
+use wallet::onchain::{ChainSource, Keys, Network as Chain, OnchainError, OnchainWallet, Xpriv};
+use zeroize::Zeroizing;
 
 use crate::files;
 use crate::keys::{self, Seed};
@@ -128,7 +129,7 @@ impl Calendar {
             interval_s: config.interval.as_secs(),
             confirmations: config.confirmations.max(1),
         };
-        let (anchor, address) = connect(&config.anchor, &seed)?;
+        let (anchor, address) = connect(config, &seed).await?;
         let trouble = Arc::default();
         let anchoring = Anchoring::new(log.clone(), reader.clone(), policy);
         let task = keep_anchoring(
@@ -222,8 +223,8 @@ fn mac_secret(seed: &Seed) -> Secret {
 
 type Connected = (Arc<dyn Anchor>, Option<String>);
 
-fn connect(choice: &AnchorChoice, seed: &Seed) -> Result<Connected> {
-    Ok(match choice {
+async fn connect(config: &CalendarConfig, seed: &Seed) -> Result<Connected> {
+    Ok(match &config.anchor {
         AnchorChoice::StandIn => (Arc::new(StandIn { clock: now_unix_s }), None),
         AnchorChoice::Upstream { url } => {
             let uri = Uri::new(url.clone()).map_err(StampError::from)?;
@@ -235,15 +236,24 @@ fn connect(choice: &AnchorChoice, seed: &Seed) -> Result<Connected> {
             esplora,
             fee_rate_max_sat_per_vb,
         } => {
-            let chain = chain_named(chain)?;
-            let ring = KeyRing::from_seed(&seed.derive("calendar-wallet"), chain)
-                .map_err(NodeError::from)?;
-            let onchain = Onchain::new(ring, esplora, ANCHOR_TIMEOUT).map_err(NodeError::from)?;
-            let address = onchain.address().to_string();
-            let anchor = WalletAnchor::new(onchain, *fee_rate_max_sat_per_vb);
+            let network = chain_named(chain)?;
+            let chain = ChainSource::esplora(esplora, network, ANCHOR_TIMEOUT);
+            let chain = chain.map_err(OnchainError::from)?;
+            let path = config.folder.join("wallet.db");
+            let wallet = OnchainWallet::open(&path, wallet_keys(seed, network)?, chain).await?;
+            let address = wallet.address().await?.address;
+            let anchor = WalletAnchor::new(wallet, *fee_rate_max_sat_per_vb);
             (Arc::new(anchor), Some(address))
         }
     })
+}
+
+/// The calendar's own keys, so that whoever has its folder has no money of the house.
+fn wallet_keys(seed: &Seed, network: Chain) -> Result<Arc<Keys>> {
+    let root = Zeroizing::new(seed.derive("calendar-wallet"));
+    let damaged = |_| NodeError::Config("the calendar's seed is of no use".to_owned());
+    let master = Xpriv::new_master(network, &*root).map_err(damaged)?;
+    Ok(Arc::new(Keys::bip86(&master, network)?))
 }
 
 fn chain_named(name: &str) -> Result<Chain> {

@@ -4,6 +4,7 @@ mod channels;
 mod invoice;
 mod pay;
 mod purse;
+mod purse_invoice;
 mod setup;
 mod view;
 
@@ -11,7 +12,7 @@ pub use channels::OpenRequest;
 pub use invoice::InvoiceInput;
 pub use pay::PayInput;
 pub use purse::{PursePayment, PursePaymentState};
-pub(crate) use purse::SCHEMA;
+pub use purse_invoice::PurseInvoice;
 pub(crate) use setup::open;
 pub use view::{ChannelView, InvoiceView, LightningView, PeerView};
 pub use wallet::cashier::books::{BookedInvoice, BookedPayment, Holder, PaymentState};
@@ -21,7 +22,15 @@ use wallet::cashier::Cashier;
 use crate::error::{NodeError, Result};
 use crate::node::Node;
 
+/// The tables of this module.
+pub(crate) const SCHEMAS: [&str; 2] = [purse::SCHEMA, purse_invoice::SCHEMA];
+
 impl Node {
+    /// Whether the mint of this node's ecash deals with Lightning: on all networks but `play`, and elsewhere always.
+    pub(crate) fn has_lightning(&self) -> bool {
+        self.inner.cashier.is_some() || self.inner.mint.is_none()
+    }
+
     /// What pays over Lightning here.
     ///
     /// # Errors

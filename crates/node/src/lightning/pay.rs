@@ -57,7 +57,9 @@ impl Node {
             holder: Holder::Owner,
             request: input.request,
             amount_msat: input.amount_msat,
-            fee_max_msat: input.fee_max_msat.unwrap_or_else(|| fee_max_msat(amount_msat)),
+            fee_max_msat: input
+                .fee_max_msat
+                .unwrap_or_else(|| fee_max_msat(amount_msat)),
         };
         Ok(self.cashier()?.pay_as(id, what, payment).await?)
     }
@@ -66,7 +68,11 @@ impl Node {
     ///
     /// # Errors
     /// As [`lightning_pay`](Self::lightning_pay).
-    pub async fn lightning_keysend(&self, node_id: &str, amount_msat: u64) -> Result<BookedPayment> {
+    pub async fn lightning_keysend(
+        &self,
+        node_id: &str,
+        amount_msat: u64,
+    ) -> Result<BookedPayment> {
         let node_id = node_id.parse();
         let node_id = node_id.map_err(|_| LightningError::Invalid("node id"))?;
         let (node, preimage) = (self.clone(), Preimage(rand::random()));

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
-use wallet::ecash::{Melted, PaymentQuote};
+use wallet::ecash::Melted;
 use wallet::ledger::{self, Account};
 use wallet::lightning::{LightningError, Payable};
 use wallet::purse::{self, PurseName};
@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS purse_payments (
     state         TEXT NOT NULL CHECK (state IN ('paying', 'settled', 'voided')),
     attempt       INTEGER NOT NULL,
     quote_id      TEXT NOT NULL,
+    request_key   TEXT,
     amount_sat    INTEGER NOT NULL CHECK (amount_sat > 0),
     fee_max_sat   INTEGER NOT NULL,
     fee_sat       INTEGER,
@@ -88,12 +89,36 @@ impl Node {
         invoice: &str,
         fee_max_sat: Option<u64>,
     ) -> Result<PursePayment> {
-        if self.inner.mint.is_some() && self.inner.cashier.is_none() {
+        self.purse_pay_keyed(purse, invoice, fee_max_sat, None)
+            .await
+    }
+
+    /// The same, with a name by which the payment can be asked for later.
+    pub(crate) async fn purse_pay_keyed(
+        &self,
+        purse: &PurseName,
+        invoice: &str,
+        fee_max_sat: Option<u64>,
+        key: Option<String>,
+    ) -> Result<PursePayment> {
+        if !self.has_lightning() {
             return Err(NodeError::NoLightning);
         }
         let (node, purse, invoice) = (self.clone(), purse.clone(), invoice.to_owned());
-        self.uninterrupted(async move { node.purse_pay_once(purse, &invoice, fee_max_sat).await })
-            .await
+        self.uninterrupted(
+            async move { node.purse_pay_once(purse, &invoice, fee_max_sat, key).await },
+        )
+        .await
+    }
+
+    /// A payment by the name that it was given.
+    pub(crate) async fn purse_payment_by_key(&self, key: &str) -> Result<Option<PursePayment>> {
+        let key = key.to_owned();
+        let find = move |tx: &rusqlite::Transaction<'_>| -> Result<Option<PursePayment>> {
+            let sql = format!("SELECT {COLUMNS} FROM purse_payments WHERE request_key = ?1");
+            Ok(tx.query_row(&sql, [key], read).optional()?)
+        };
+        self.inner.db.write(find).await
     }
 
     async fn purse_pay_once(
@@ -101,12 +126,15 @@ impl Node {
         purse: PurseName,
         invoice: &str,
         fee_max_sat: Option<u64>,
+        key: Option<String>,
     ) -> Result<PursePayment> {
         let hash = match Payable::parse(invoice)? {
             what @ Payable::Bolt11(_) => what.payment_id(),
             Payable::Bolt12(_) => None,
         };
-        let hash = hash.ok_or(LightningError::Invalid("BOLT 11 invoice"))?.to_string();
+        let hash = hash
+            .ok_or(LightningError::Invalid("BOLT 11 invoice"))?
+            .to_string();
         let _guard = self.inner.payments.lock(&lock_key(&hash)).await;
         let before = self.find_purse_payment(&hash).await?;
         let attempt = match before {
@@ -123,9 +151,26 @@ impl Node {
         let quote = self.inner.purses.quote_payment(invoice).await?;
         if let Some(max_sat) = fee_max_sat.filter(|max_sat| quote.fee_max_sat > *max_sat) {
             let amount_sat = quote.fee_max_sat;
-            return Err(http402::Error::PriceAboveLimit { amount_sat, max_sat }.into());
+            return Err(http402::Error::PriceAboveLimit {
+                amount_sat,
+                max_sat,
+            }
+            .into());
         }
-        let payment = self.reserve_purse_payment(purse, hash, attempt, quote).await?;
+        let payment = PursePayment {
+            payment_hash: hash,
+            purse,
+            state: PursePaymentState::Paying,
+            amount_sat: quote.amount_sat,
+            fee_max_sat: quote.fee_max_sat,
+            fee_sat: None,
+            preimage: None,
+            created_ms: now_ms(),
+            settled_ms: None,
+            attempt,
+            quote_id: quote.id,
+        };
+        self.reserve_purse_payment(payment.clone(), key).await?;
         match self.inner.purses.pay(&payment.quote_id).await {
             Ok(melted) => self.book_purse_payment(payment, melted).await,
             Err(error) if error.is_unknown() => {
@@ -139,36 +184,20 @@ impl Node {
         }
     }
 
+    /// From here on the payment exists, and counts.
     async fn reserve_purse_payment(
         &self,
-        purse: PurseName,
-        payment_hash: String,
-        attempt: u32,
-        quote: PaymentQuote,
-    ) -> Result<PursePayment> {
-        let payment = PursePayment {
-            payment_hash,
-            purse,
-            state: PursePaymentState::Paying,
-            amount_sat: quote.amount_sat,
-            fee_max_sat: quote.fee_max_sat,
-            fee_sat: None,
-            preimage: None,
-            created_ms: now_ms(),
-            settled_ms: None,
-            attempt,
-            quote_id: quote.id,
-        };
-        let row = payment.clone();
+        payment: PursePayment,
+        key: Option<String>,
+    ) -> Result<()> {
         let reserve = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
-            let (id, memo) = (row.transfer_id(), "Lightning invoice");
-            let amount_msat = sat_to_msat(row.amount_sat + row.fee_max_sat);
-            let ecash = Account::PurseEcash;
-            purse::reserve(tx, &row.purse, &ecash, &id, amount_msat, memo, row.created_ms)?;
-            insert(tx, &row)
+            let (id, memo) = (payment.transfer_id(), "Lightning invoice");
+            let amount_msat = sat_to_msat(payment.amount_sat + payment.fee_max_sat);
+            let (ecash, now_ms) = (Account::PurseEcash, payment.created_ms);
+            purse::reserve(tx, &payment.purse, &ecash, &id, amount_msat, memo, now_ms)?;
+            insert(tx, &payment, key.as_deref())
         };
-        self.inner.db.write(reserve).await?;
-        Ok(payment)
+        self.inner.db.write(reserve).await
     }
 
     /// Books what became of a payment.
@@ -260,16 +289,17 @@ fn lock_key(payment_hash: &str) -> String {
     format!("purse-pay:{payment_hash}")
 }
 
-const COLUMNS: &str = "payment_hash, purse, state, attempt, quote_id, amount_sat, fee_max_sat, fee_sat, preimage,
+const COLUMNS: &str =
+    "payment_hash, purse, state, attempt, quote_id, amount_sat, fee_max_sat, fee_sat, preimage,
     created_ms, settled_ms";
 
-fn insert(db: &Connection, payment: &PursePayment) -> Result<()> {
+fn insert(db: &Connection, payment: &PursePayment, key: Option<&str>) -> Result<()> {
     db.execute(
         "INSERT INTO purse_payments
-         (payment_hash, purse, state, attempt, quote_id, amount_sat, fee_max_sat, created_ms)
-         VALUES (?1, ?2, 'paying', ?3, ?4, ?5, ?6, ?7)
+         (payment_hash, purse, state, attempt, quote_id, amount_sat, fee_max_sat, created_ms, request_key)
+         VALUES (?1, ?2, 'paying', ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (payment_hash) DO UPDATE SET state = 'paying', attempt = ?3, quote_id = ?4, amount_sat = ?5,
-             fee_max_sat = ?6, settled_ms = NULL",
+             fee_max_sat = ?6, settled_ms = NULL, request_key = ?8",
         (
             &payment.payment_hash,
             payment.purse.as_str(),
@@ -278,6 +308,7 @@ fn insert(db: &Connection, payment: &PursePayment) -> Result<()> {
             payment.amount_sat,
             payment.fee_max_sat,
             payment.created_ms,
+            key,
         ),
     )?;
     Ok(())

@@ -14,22 +14,14 @@ use crate::keys::Seed;
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Opens the Lightning node, on networks that have one. `sandbox_url` is the chain of this very process.
-pub(crate) async fn open(
-    config: &Config,
-    seed: &Seed,
-    db: &Db,
-    sandbox_url: Option<String>,
-) -> Result<Option<Cashier>> {
+/// Opens the Lightning node, on networks that have one.
+pub(crate) async fn open(config: &Config, seed: &Seed, db: &Db) -> Result<Option<Cashier>> {
     if !config.network.has_lightning() {
         return Ok(None);
     }
     let folder = config.network_dir().join("lightning");
     files::private_dir(&folder)?;
-    let chain = match sandbox_url {
-        Some(url) => ChainSource::Esplora { url },
-        None => chain_source(&config.chain, config.network)?,
-    };
+    let chain = chain_source(&config.chain, config.network)?;
     let mut lightning = LightningConfig::new(
         config.network.chain(),
         folder,
@@ -51,11 +43,7 @@ pub(crate) async fn open(
 
 /// `NODE_ID@HOST:PORT`
 fn lsp(text: &str) -> Result<LspAddress> {
-    let wrong = || {
-        NodeError::Config(format!(
-            "[lightning] lsp: {text:?} isn't NODE_ID@HOST:PORT"
-        ))
-    };
+    let wrong = || NodeError::Config(format!("[lightning] lsp: {text:?} isn't NODE_ID@HOST:PORT"));
     let (node_id, address) = text.split_once('@').ok_or_else(wrong)?;
     Ok(LspAddress {
         node_id: node_id.parse().map_err(|_| wrong())?,
@@ -115,7 +103,10 @@ mod tests {
         let cookie = dir.path().join(".cookie");
         std::fs::write(&cookie, "__cookie__:secret\n").unwrap();
         let source = bitcoind("http://127.0.0.1:18443", &cookie).unwrap();
-        assert!(matches!(source, ChainSource::BitcoindRpc { port: 18443, .. }));
+        assert!(matches!(
+            source,
+            ChainSource::BitcoindRpc { port: 18443, .. }
+        ));
         assert!(!format!("{source:?}").contains("secret"));
         std::fs::write(&cookie, "nothing").unwrap();
         assert!(bitcoind("http://127.0.0.1:18443", &cookie).is_err());
@@ -125,7 +116,10 @@ mod tests {
     #[test]
     fn an_lsp_is_a_node_and_where_it_listens() {
         let id = "02eec7245d6b7d2ccb30380bfbe2a3648cd7a942653f5aa340edcea1f283686619";
-        assert_eq!(lsp(&format!("{id}@host:9735")).unwrap().address, "host:9735");
+        assert_eq!(
+            lsp(&format!("{id}@host:9735")).unwrap().address,
+            "host:9735"
+        );
         assert!(lsp("host:9735").is_err());
         assert!(lsp("x@host:9735").is_err());
     }

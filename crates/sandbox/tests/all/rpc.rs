@@ -81,6 +81,34 @@ async fn transactions_are_sent() {
 }
 
 #[tokio::test]
+async fn a_wallet_can_follow_blocks_and_what_waits() {
+    let sandbox = Sandbox::start().unwrap();
+    sandbox.set_fee_estimate_sat_per_vb(12.5);
+    let purse = Purse::new(4);
+    let coin = purse.funded(&sandbox, 1_000_000);
+    let tx = purse.spend(&[&coin], 500);
+    let txid = sandbox.submit(tx.clone()).unwrap().to_string();
+    let waiting = call(&sandbox, "getrawmempool", json!([])).await.unwrap();
+    assert_eq!(waiting, json!([txid]));
+    let raw = call(&sandbox, "getrawtransaction", json!([txid, false])).await;
+    assert_eq!(raw, Ok(json!(serialize_hex(&tx))));
+    let fee = call(&sandbox, "estimatesmartfee", json!([6]))
+        .await
+        .unwrap();
+    assert_eq!(fee, json!({"feerate": 0.000_125, "blocks": 6}));
+
+    sandbox.mine(1).unwrap();
+    let best = call(&sandbox, "getbestblockhash", json!([])).await.unwrap();
+    let block = call(&sandbox, "getblock", json!([best, 1])).await.unwrap();
+    assert_eq!(block["height"], sandbox.tip().height);
+    assert_eq!(block["tx"][1], txid);
+    assert_eq!(block["nTx"], 2);
+    // It waits no longer, and there is no index of what is in blocks.
+    let gone = call(&sandbox, "getrawtransaction", json!([txid])).await;
+    assert_eq!(gone, Err(-5));
+}
+
+#[tokio::test]
 async fn mistakes_have_bitcoin_cores_codes() {
     let sandbox = Sandbox::start().unwrap();
     assert_eq!(call(&sandbox, "getblockhash", json!([102])).await, Err(-8));

@@ -102,7 +102,8 @@ impl MintPayment for Backing {
     ) -> Result<PaymentQuoteResponse, Error> {
         let (options, amount_msat) = outgoing(unit, options)?;
         let amount_sat = msat_to_sat_ceil(amount_msat);
-        let fee_sat = (amount_sat.saturating_mul(FEE_RESERVE_PPM) / 1_000_000).max(FEE_RESERVE_MIN_SAT);
+        let fee_sat =
+            (amount_sat.saturating_mul(FEE_RESERVE_PPM) / 1_000_000).max(FEE_RESERVE_MIN_SAT);
         Ok(PaymentQuoteResponse {
             request_lookup_id: Some(lookup_id(&options)),
             amount: Amount::new(amount_sat, CurrencyUnit::Sat),
@@ -145,9 +146,7 @@ impl MintPayment for Backing {
         Ok(paid)
     }
 
-    async fn wait_payment_event(
-        &self,
-    ) -> Result<Pin<Box<dyn Stream<Item = Event> + Send>>, Error> {
+    async fn wait_payment_event(&self) -> Result<Pin<Box<dyn Stream<Item = Event> + Send>>, Error> {
         self.listening.store(true, Ordering::Relaxed);
         let (cashier, stop) = (self.cashier.clone(), self.stop.clone());
         let received = cashier.received();
@@ -220,7 +219,10 @@ fn outgoing(
     let OutgoingPaymentOptions::Bolt11(options) = options else {
         return Err(Error::UnsupportedPaymentOption);
     };
-    let amount_msat = match (&options.melt_options, options.bolt11.amount_milli_satoshis()) {
+    let amount_msat = match (
+        &options.melt_options,
+        options.bolt11.amount_milli_satoshis(),
+    ) {
         (None, Some(amount_msat)) => amount_msat,
         (Some(MeltOptions::Amountless { amountless }), None) => amountless.amount_msat.into(),
         _ => return Err(Error::UnsupportedPaymentOption),

@@ -447,8 +447,7 @@ pub fn invoice(db: &Connection, payment_hash: &str) -> Result<Option<BookedInvoi
 /// # Errors
 /// If the database fails.
 pub fn invoices(db: &Connection, limit: u32) -> Result<Vec<BookedInvoice>, WalletError> {
-    let sql =
-        format!("SELECT {INVOICE} FROM lightning_invoices ORDER BY created_ms DESC LIMIT ?1");
+    let sql = format!("SELECT {INVOICE} FROM lightning_invoices ORDER BY created_ms DESC LIMIT ?1");
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map([limit], read_invoice)?;
     let mut invoices: Vec<_> = rows.collect::<Result<_, _>>()?;

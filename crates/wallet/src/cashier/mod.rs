@@ -264,7 +264,11 @@ impl Cashier {
 
     /// After an error: if it is certain that nothing was sent, the money is free again.
     async fn give_up(&self, id: PaymentId, error: &LightningError) -> Result<(), CashierError> {
-        let status = self.lightning.payment(id).await?.map(|payment| payment.status);
+        let status = self
+            .lightning
+            .payment(id)
+            .await?
+            .map(|payment| payment.status);
         let is_open = matches!(
             status,
             Some(PaymentStatus::Pending | PaymentStatus::Succeeded { .. })
@@ -273,9 +277,8 @@ impl Cashier {
             return Ok(());
         }
         let (code, now_ms) = (error.code(), self.now_ms());
-        let write = move |tx: &rusqlite::Transaction<'_>| {
-            books::failed(tx, &id.to_string(), code, now_ms)
-        };
+        let write =
+            move |tx: &rusqlite::Transaction<'_>| books::failed(tx, &id.to_string(), code, now_ms);
         Ok(self.db.write(write).await?)
     }
 
@@ -345,7 +348,11 @@ impl Cashier {
             let Ok(id) = booked.id.parse::<PaymentId>() else {
                 continue;
             };
-            let status = self.lightning.payment(id).await?.map(|payment| payment.status);
+            let status = self
+                .lightning
+                .payment(id)
+                .await?
+                .map(|payment| payment.status);
             let status = match status {
                 Some(PaymentStatus::Pending) => continue,
                 Some(status) => status,

@@ -68,6 +68,24 @@ impl EcashWallet {
         Ok(proofs.iter().map(|proof| u64::from(proof.amount)).sum())
     }
 
+    /// Mints what was quoted if it is paid for, and says what it brought in, now or before.
+    ///
+    /// # Errors
+    /// [`EcashError::Unknown`] if the mint doesn't answer: ask again.
+    pub async fn fund_if_paid(&self, quote_id: &str) -> Result<Option<u64>, EcashError> {
+        if let Some(arrived_sat) = self.funded(quote_id).await? {
+            return Ok(Some(arrived_sat));
+        }
+        let state = {
+            let _live = self.gate.read().await;
+            self.cdk.check_mint_quote_status(quote_id).await?.state
+        };
+        match state {
+            MintQuoteState::Unpaid => Ok(None),
+            _ => self.fund(quote_id).await.map(Some),
+        }
+    }
+
     /// What the quote brought in, if it did. For recovery.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Tokens that only certain keys can redeem (NUT-11).
 
-use cdk::nuts::{KeySetInfo, MintInfo, SpendingConditions};
+use cdk::nuts::{MintInfo, SpendingConditions};
 
 use super::{EcashError, EcashWallet, Issued};
 
@@ -21,19 +21,19 @@ impl EcashWallet {
         amount_sat: u64,
         conditions: SpendingConditions,
     ) -> Result<Issued, EcashError> {
-        let info = self.cdk.mint_connector().get_mint_info().await?;
-        if !enforces_locks(&info) {
-            return Err(EcashError::NoLocks);
-        }
+        self.check_locks().await?;
         self.issue_with(amount_sat, Some(conditions)).await
     }
 
-    /// The mint's keysets, by which tokens are read.
+    /// Asks the mint whether it enforces locks.
     ///
     /// # Errors
-    /// [`EcashError::Unknown`] if the mint doesn't answer.
-    pub async fn keysets(&self) -> Result<Vec<KeySetInfo>, EcashError> {
-        let known = self.cdk.mint_connector().get_mint_keysets().await?;
-        Ok(known.keysets)
+    /// [`EcashError::NoLocks`] if it doesn't say so, [`EcashError::Unknown`] if it doesn't answer.
+    pub async fn check_locks(&self) -> Result<(), EcashError> {
+        let info = self.cdk.mint_connector().get_mint_info().await?;
+        if enforces_locks(&info) {
+            return Ok(());
+        }
+        Err(EcashError::NoLocks)
     }
 }

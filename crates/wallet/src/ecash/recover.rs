@@ -251,7 +251,7 @@ mod tests {
     use cdk::wallet::types::ProofInfo;
 
     use super::*;
-    use crate::ecash::{MintAccess, EmbeddedMint};
+    use crate::ecash::{EmbeddedMint, MintAccess};
 
     const MINT_URL: &str = "http://127.0.0.1:1/mint";
 

@@ -41,6 +41,8 @@ pub enum Account {
     Lightning,
     /// Bitcoin of the on-chain wallet.
     Onchain,
+    /// Money of other people's wallets that back purses.
+    OtherWallets,
     /// What the owner can spend as ecash.
     Owner,
     /// What the owner can spend over Lightning.
@@ -62,9 +64,11 @@ impl Account {
     #[must_use]
     pub const fn kind(&self) -> AccountKind {
         match self {
-            Self::PurseEcash | Self::TillEcash | Self::Lightning | Self::Onchain => {
-                AccountKind::Asset
-            }
+            Self::PurseEcash
+            | Self::TillEcash
+            | Self::OtherWallets
+            | Self::Lightning
+            | Self::Onchain => AccountKind::Asset,
             Self::Owner
             | Self::OwnerLightning
             | Self::OwnerOnchain
@@ -83,6 +87,7 @@ impl fmt::Display for Account {
             Self::TillEcash => f.write_str("ecash:till"),
             Self::Lightning => f.write_str("lightning"),
             Self::Onchain => f.write_str("onchain"),
+            Self::OtherWallets => f.write_str("nwc:wallets"),
             Self::Owner => f.write_str("owner"),
             Self::OwnerLightning => f.write_str("owner:lightning"),
             Self::OwnerOnchain => f.write_str("owner:onchain"),

@@ -19,7 +19,7 @@ use super::{LightningError, preimage_of};
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// Something that happened. The same event may come again after a crash.
+/// Something that happened. The same event may come again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -96,7 +96,8 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 #[async_trait]
 pub trait EventSink: Send + Sync + 'static {
     /// Is told each event, one after the other, until it returns `Ok`: then the library forgets
-    /// the event. After a crash the last one comes again, so booking it twice must do no harm.
+    /// the event. Some come again after a restart, even those that were booked before it, so
+    /// booking one twice must do no harm.
     ///
     /// # Errors
     /// If the event couldn't be made durable; it will be told again.

@@ -216,7 +216,9 @@ fn value(db: &Connection, names: &[String; 3]) -> rusqlite::Result<Option<Vec<u8
     let sql = "SELECT value FROM kv
         WHERE primary_namespace = ?1 AND secondary_namespace = ?2 AND key = ?3";
     let mut statement = db.prepare_cached(sql)?;
-    statement.query_row(params_from_iter(names), |row| row.get(0)).optional()
+    statement
+        .query_row(params_from_iter(names), |row| row.get(0))
+        .optional()
 }
 
 fn keys(db: &Connection, names: &[String; 2]) -> rusqlite::Result<Vec<String>> {

@@ -8,7 +8,8 @@ pub(super) struct Traces;
 /// A message without what entitles or proves: whole invoices (they hold the payee's secret) and
 /// preimages.
 fn redacted(message: &str) -> String {
-    if message.to_ascii_lowercase().contains("preimage") {
+    let lower = message.to_ascii_lowercase();
+    if lower.contains("preimage") || lower.contains("secret") {
         return hide(message, |word| word.len() >= 64 && is_hex(word));
     }
     hide(message, |word| word.len() > 100 && word.starts_with("ln"))
@@ -34,7 +35,7 @@ fn hide(message: &str, is_secret: impl Fn(&str) -> bool) -> String {
 }
 
 impl LogWriter for Traces {
-    fn log<'a>(&self, record: LogRecord<'a>) {
+    fn log(&self, record: LogRecord<'_>) {
         /// `tracing` wants its level known when it is compiled.
         macro_rules! trace_at {
             ($level:expr) => {

@@ -1,6 +1,8 @@
 //! The node: how it is opened, asked and stopped.
 
+use std::mem;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use bitcoin::secp256k1::PublicKey;
@@ -273,7 +275,11 @@ impl Inner {
                 // The end of the sender is the end of the task, even if the library panics.
                 runtime.spawn_blocking(move || {
                     let _ended = sender;
-                    node.stop()
+                    let stop = AssertUnwindSafe(|| node.stop());
+                    if catch_unwind(stop).is_err() {
+                        // It would panic again when it is dropped.
+                        mem::forget(Arc::clone(&node));
+                    }
                 });
                 let _ = stopped.recv();
                 store.close();

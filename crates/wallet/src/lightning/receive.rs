@@ -164,7 +164,9 @@ impl Lightning {
         .await
     }
 
-    /// An offer: it can be paid as often as anybody likes, for ever if it has no expiry.
+    /// An offer: it can be paid as often as anybody likes, for ever if it has no expiry. An offer of
+    /// a node that isn't in the public graph names one of its channels, and is dead when that is
+    /// closed.
     ///
     /// # Errors
     /// `Config` if no way to us can be named in it.

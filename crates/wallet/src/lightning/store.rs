@@ -238,7 +238,7 @@ impl Writer {
                 Job::Read(read) => read(&self.connection),
                 Job::Close(done) => {
                     drop(self.connection);
-                    drop(done.send(()));
+                    let _ = done.send(());
                     return;
                 }
             }

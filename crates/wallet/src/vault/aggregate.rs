@@ -43,8 +43,7 @@ impl Group {
             return Ok(None);
         }
         members.sort_by_key(|(key, _)| key.serialize());
-        let points: Result<Vec<Point>, _> =
-            members.iter().map(|(key, _)| point(key)).collect();
+        let points: Result<Vec<Point>, _> = members.iter().map(|(key, _)| point(key)).collect();
         let context = KeyAggContext::new(points?).map_err(crypto)?;
         let aggregate: Point = context.aggregated_pubkey();
         let (keys, signers) = members.into_iter().unzip();

@@ -31,14 +31,21 @@ pub fn split(bytes: &[u8], chars_max: usize) -> Result<Vec<String>, VaultError> 
         return Err(VaultError::Payment(why.into()));
     }
     // Parts of about the same length, all but the last of whole groups.
-    let part_bytes = bytes.len().div_ceil(count).next_multiple_of(GROUP_BYTES).max(GROUP_BYTES);
+    let part_bytes = bytes
+        .len()
+        .div_ceil(count)
+        .next_multiple_of(GROUP_BYTES)
+        .max(GROUP_BYTES);
     let parts: Vec<&[u8]> = bytes.chunks(part_bytes).collect();
     let count = parts.len().max(1);
     let each = parts.iter().enumerate();
     Ok(each
         .map(|(number, part)| {
             let (count, number) = (base36(count), base36(number));
-            format!("{MAGIC}{ENCODING}{FILE_TYPE}{count}{number}{}", encode(part))
+            format!(
+                "{MAGIC}{ENCODING}{FILE_TYPE}{count}{number}{}",
+                encode(part)
+            )
         })
         .collect())
 }
@@ -86,8 +93,12 @@ fn base36(number: usize) -> String {
 }
 
 fn from_base36(text: &str) -> Option<usize> {
-    let digits = text.chars().map(|c| c.to_digit(36).filter(|_| !c.is_lowercase()));
-    digits.into_iter().try_fold(0_usize, |sum, digit| Some(sum * 36 + digit? as usize))
+    let digits = text
+        .chars()
+        .map(|c| c.to_digit(36).filter(|_| !c.is_lowercase()));
+    digits
+        .into_iter()
+        .try_fold(0_usize, |sum, digit| Some(sum * 36 + digit? as usize))
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -135,7 +146,12 @@ mod tests {
 
     #[test]
     fn it_is_base32_of_rfc_4648() {
-        for (plain, coded) in [("", ""), ("f", "MY"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")] {
+        for (plain, coded) in [
+            ("", ""),
+            ("f", "MY"),
+            ("foob", "MZXW6YQ"),
+            ("foobar", "MZXW6YTBOI"),
+        ] {
             assert_eq!(encode(plain.as_bytes()), coded);
             assert_eq!(decode(coded).unwrap(), plain.as_bytes());
         }

@@ -3,12 +3,13 @@
 use std::str::FromStr as _;
 
 use bdk_wallet::miniscript::descriptor::{Descriptor, DescriptorPublicKey};
+use bdk_wallet::miniscript::miniscript::satisfy::Placeholder;
 use bdk_wallet::miniscript::plan::{Assets, CanSign, Plan, TaprootAvailableLeaves, TaprootCanSign};
 use bdk_wallet::miniscript::{DefiniteDescriptorKey, ForEachKey as _, ToPublicKey as _};
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use bitcoin::taproot::{LeafVersion, TapLeafHash, TapNodeHash};
-use bitcoin::{Address, ScriptBuf, Sequence, relative};
+use bitcoin::{Address, ScriptBuf, Sequence, VarInt, relative};
 
 use super::aggregate::Group;
 use super::compile::{self, Compiled};
@@ -101,7 +102,10 @@ impl Vault {
     /// If the compiler or the checks of miniscript refuse what the policy's own checks let pass.
     pub fn new(policy: Policy) -> Result<Self, VaultError> {
         let Compiled { multipath, group } = compile::compile(&policy)?;
-        let single = multipath.clone().into_single_descriptors().map_err(crypto)?;
+        let single = multipath
+            .clone()
+            .into_single_descriptors()
+            .map_err(crypto)?;
         let [receive, change] = <[_; 2]>::try_from(single)
             .map_err(|_| crypto("the descriptor hasn't two keychains"))?;
         Ok(Self {
@@ -217,10 +221,12 @@ impl Vault {
     #[must_use]
     pub fn who(&self, path: SpendPath) -> Vec<usize> {
         match path {
-            SpendPath::Together => self.group.as_ref().map(|group| group.signers.clone()),
-            SpendPath::Rule(place) => self.rule(place).map(|rule| rule.who.clone()),
+            SpendPath::Together => self.policy.together.clone(),
+            SpendPath::Rule(place) => {
+                let rule = self.rule(place);
+                rule.map(|rule| rule.who.clone()).unwrap_or_default()
+            }
         }
-        .unwrap_or_default()
     }
 
     /// How many of them must.
@@ -258,23 +264,37 @@ impl Vault {
     /// `UnknownPath`.
     pub fn leaf(&self, path: usize, place: Place) -> Result<Leaf, VaultError> {
         let unknown = || VaultError::UnknownPath(format!("number {path}"));
+        self.leaves(place)?
+            .into_iter()
+            .nth(path)
+            .ok_or_else(unknown)
+    }
+
+    /// The leaves of all paths at an address, in the order of the policy.
+    ///
+    /// # Errors
+    /// For an index that no key can be derived at.
+    pub fn leaves(&self, place: Place) -> Result<Vec<Leaf>, VaultError> {
         let descriptor = self.at(place)?;
         let Descriptor::Tr(tr) = &descriptor else {
             return Err(crypto("not a Taproot descriptor"));
         };
-        let (_, leaf) = tr.iter_scripts().nth(path).ok_or_else(unknown)?;
-        let rule = self.rule(path).ok_or_else(unknown)?;
-        let mut keys = Vec::with_capacity(rule.who.len());
-        leaf.for_each_key(|key| {
-            keys.extend(self.leaf_key(rule, key));
-            true
-        });
-        let script = leaf.encode();
-        Ok(Leaf {
-            hash: TapLeafHash::from_script(&script, LeafVersion::TapScript),
-            script,
-            keys,
-        })
+        let leaves = tr.iter_scripts().zip(&self.policy.paths);
+        Ok(leaves
+            .map(|((_, leaf), rule)| {
+                let mut keys = Vec::with_capacity(rule.who.len());
+                leaf.for_each_key(|key| {
+                    keys.extend(self.leaf_key(rule, key));
+                    true
+                });
+                let script = leaf.encode();
+                Leaf {
+                    hash: TapLeafHash::from_script(&script, LeafVersion::TapScript),
+                    script,
+                    keys,
+                }
+            })
+            .collect())
     }
 
     fn leaf_key(&self, rule: &PathRule, key: &DefiniteDescriptorKey) -> Option<LeafKey> {
@@ -286,7 +306,11 @@ impl Vault {
             signer.is_some_and(|signer| signer.key.xpub == inner.xkey)
         };
         let signer = *rule.who.iter().find(is_of)?;
-        let steps: Vec<u32> = inner.derivation_path.into_iter().map(|&step| step.into()).collect();
+        let steps: Vec<u32> = inner
+            .derivation_path
+            .into_iter()
+            .map(|&step| step.into())
+            .collect();
         Some(LeafKey {
             signer,
             key: key.to_x_only_pubkey(),
@@ -311,7 +335,8 @@ impl Vault {
             SpendPath::Together => KEY_WITNESS_WU,
             SpendPath::Rule(rule) => {
                 let plan = self.plan(rule)?;
-                u64::try_from(plan.witness_size()).map_err(crypto)?
+                let bytes = plan.witness_size() + unsaid_bytes(&plan);
+                u64::try_from(bytes).map_err(crypto)?
             }
         };
         Ok(INPUT_BASE_WU + witness_wu)
@@ -358,4 +383,15 @@ impl Vault {
             .require_network(self.policy.network)
             .map_err(|error| wrong(&error))
     }
+}
+
+/// The lengths in front of the script and the control block, which miniscript's plan leaves out of
+/// a witness's size.
+fn unsaid_bytes(plan: &Plan) -> usize {
+    let lengths = plan.witness_template().iter().map(|item| match item {
+        Placeholder::TapScript(script) => VarInt::from(script.len()).size(),
+        Placeholder::TapControlBlock(control) => VarInt::from(control.serialize().len()).size(),
+        _ => 0,
+    });
+    lengths.sum()
 }

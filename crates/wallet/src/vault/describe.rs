@@ -1,12 +1,12 @@
 //! A vault in plain words: each way to spend, and what it costs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::error::VaultError;
 use super::definition::{SpendPath, Vault};
+use super::error::VaultError;
 
 /// What a vault means.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Description {
     /// Its name.
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Description {
 }
 
 /// A signer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SignerWords {
     /// What the policy calls it.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct SignerWords {
 }
 
 /// A way to spend.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PathWords {
     /// What the policy calls it.
     pub name: String,

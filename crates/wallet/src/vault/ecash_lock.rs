@@ -6,18 +6,25 @@
 
 use std::str::FromStr as _;
 
+use cdk::Amount;
+use cdk::nuts::nut00::ProofV4;
+use cdk::nuts::nut18::Nut10SecretRequest;
 use cdk::nuts::{
-    Conditions, KeySetInfo, Nut10Secret, Proofs, PublicKey, SecretKey, SigFlag,
-    SpendingConditions, Token,
+    Conditions, CurrencyUnit, Nut10Secret, P2PKWitness, PaymentRequest, PublicKey, SecretKey,
+    SigFlag, SpendingConditions, Token, TokenV4, Witness,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{VaultError, crypto};
-use super::policy::{PathRule, Policy};
+use super::policy::{PathRule, Policy, Signer};
 use super::signer::{ECASH_STEP, SignerKey, public_at};
 
 /// How long a block is taken to be.
 const BLOCK_S: u64 = 600;
+/// Locks of one vault differ by a number below this, by which their keys are derived.
+pub const LOCK_NUMBERS: u32 = 256;
+/// A token has at most this many bytes.
+const TOKEN_BYTES_MAX: usize = 256 * 1024;
 
 /// A lock: the policy's keys for it, and when its second path opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +35,7 @@ pub struct EcashLock {
 }
 
 /// How far a locked token is signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockStanding {
     /// What it is worth.
     pub amount_sat: u64,
@@ -36,6 +43,8 @@ pub struct LockStanding {
     pub signed: Vec<String>,
     /// Whether that suffices now.
     pub is_open: bool,
+    /// When the second path opens, Unix seconds.
+    pub opens_unix_s: Option<u64>,
 }
 
 impl EcashLock {
@@ -54,7 +63,9 @@ impl EcashLock {
         let mut keys = rule_keys(policy, open, number)?.into_iter();
         let first = keys.next().ok_or_else(|| crypto("a path of nobody"))?;
         let others: Vec<PublicKey> = keys.collect();
-        let refund_keys = late.map(|rule| rule_keys(policy, rule, number)).transpose()?;
+        let refund_keys = late
+            .map(|rule| rule_keys(policy, rule, number))
+            .transpose()?;
         let conditions = Conditions {
             locktime: opens_unix_s,
             pubkeys: Some(others).filter(|others| !others.is_empty()),
@@ -82,32 +93,57 @@ impl EcashLock {
         self.opens_unix_s
     }
 
+    /// A request that any wallet can pay with a token that is locked like this (NUT-18).
+    ///
+    /// # Errors
+    /// `Malformed` if the mint's address is none.
+    pub fn request(&self, mint_url: &str, amount_sat: u64) -> Result<String, VaultError> {
+        let lock = Nut10SecretRequest::try_from(self.conditions.clone()).map_err(crypto)?;
+        let request = PaymentRequest::builder()
+            .amount(Amount::from(amount_sat))
+            .unit(CurrencyUnit::Sat)
+            .add_mint(mint_url.parse().map_err(|error| malformed(&error))?)
+            .nut10(lock);
+        Ok(request.build().to_string())
+    }
+
     /// Reads the lock of a token, which must be all of one lock, and that of this policy.
     ///
     /// # Errors
     /// `NotLockable` or `Malformed`.
-    pub fn of_token(
-        policy: &Policy,
-        number: u32,
-        token: &str,
-        keysets: &[KeySetInfo],
-    ) -> Result<Self, VaultError> {
-        let proofs = proofs_of(token, keysets)?.1;
-        let first = proofs.first().ok_or_else(|| malformed(&"it is empty"))?;
-        let found = conditions_of(&first.secret)?;
-        let delay = rules(policy)?.1.and_then(|rule| rule.after);
+    pub fn of_token(policy: &Policy, token: &str) -> Result<Self, VaultError> {
+        let token = read(token)?;
+        let first = proofs(&token)
+            .next()
+            .ok_or_else(|| malformed(&"it is empty"))?;
+        let found = conditions_of(first)?;
+        let (open, late) = rules(policy)?;
+        let signer = open
+            .who
+            .first()
+            .and_then(|&place| policy.signers.get(place));
+        let signer = signer.ok_or_else(|| crypto("a path of nobody"))?;
+        let keys = found.pubkeys().unwrap_or_default();
+        let mut number = None;
+        for candidate in 0..LOCK_NUMBERS {
+            if keys.first() == Some(&ecash_key(signer, candidate)?) {
+                number = Some(candidate);
+                break;
+            }
+        }
+        let number = number.ok_or_else(other_lock)?;
+        let delay = late.and_then(|rule| rule.after);
         let wait_s = delay.map_or(0, |delay| u64::from(delay.blocks()) * BLOCK_S);
         let made_unix_s = found.locktime().unwrap_or(wait_s).saturating_sub(wait_s);
         let lock = Self::new(policy, number, made_unix_s)?;
-        lock.check(&proofs)?;
+        lock.check(&token)?;
         Ok(lock)
     }
 
-    fn check(&self, proofs: &Proofs) -> Result<(), VaultError> {
-        for proof in proofs {
-            if conditions_of(&proof.secret)? != self.conditions {
-                let why = "the token isn't locked as this policy wants it";
-                return Err(VaultError::NotLockable(why.into()));
+    fn check(&self, token: &TokenV4) -> Result<(), VaultError> {
+        for proof in proofs(token) {
+            if conditions_of(proof)? != self.conditions {
+                return Err(other_lock());
             }
         }
         Ok(())
@@ -122,15 +158,14 @@ impl EcashLock {
         &self,
         policy: &Policy,
         token: &str,
-        keysets: &[KeySetInfo],
         key: &SignerKey,
         now_unix_s: u64,
     ) -> Result<String, VaultError> {
-        let (parsed, mut proofs) = proofs_of(token, keysets)?;
-        self.check(&proofs)?;
+        let mut parsed = read(token)?;
+        self.check(&parsed)?;
         let signer = key.place_in(policy)?;
         self.check_due(policy, signer, now_unix_s)?;
-        let signed = self.signed(policy, &proofs)?;
+        let signed = self.signed(policy, &parsed)?;
         let name = policy.name_of(signer);
         if policy.is_agent(signer) && !signed.iter().any(|&one| !policy.is_agent(one)) {
             return Err(VaultError::HumanFirst {
@@ -139,16 +174,17 @@ impl EcashLock {
             });
         }
         if signed.contains(&signer) {
-            return Ok(token.to_owned());
+            return Ok(token.trim().to_owned());
         }
         let pair = key.pair([ECASH_STEP, self.number])?;
         let secret = SecretKey::from_slice(&pair.secret_bytes()).map_err(crypto)?;
-        for proof in &mut proofs {
-            proof.sign_p2pk(secret.clone()).map_err(crypto)?;
+        for proof in parsed.token.iter_mut().flat_map(|part| &mut part.proofs) {
+            let signature = secret.sign(proof.secret.as_bytes()).map_err(crypto)?;
+            let empty = || Witness::P2PKWitness(P2PKWitness::default());
+            let witness = proof.witness.get_or_insert_with(empty);
+            witness.add_signatures(vec![signature.to_string()]);
         }
-        let mint = parsed.mint_url().map_err(|error| malformed(&error))?;
-        let unit = parsed.unit().unwrap_or_default();
-        Ok(Token::new(mint, proofs, parsed.memo().clone(), unit).to_string())
+        Ok(Token::TokenV4(parsed).to_string())
     }
 
     fn check_due(&self, policy: &Policy, signer: usize, now_unix_s: u64) -> Result<(), VaultError> {
@@ -181,22 +217,22 @@ impl EcashLock {
         &self,
         policy: &Policy,
         token: &str,
-        keysets: &[KeySetInfo],
         now_unix_s: u64,
     ) -> Result<LockStanding, VaultError> {
-        let (parsed, proofs) = proofs_of(token, keysets)?;
-        self.check(&proofs)?;
-        let signed = self.signed(policy, &proofs)?;
+        let token = read(token)?;
+        self.check(&token)?;
+        let signed = self.signed(policy, &token)?;
         let (open, late) = rules(policy)?;
         let suffices = |rule: &PathRule| {
             let signed = signed.iter().filter(|one| rule.who.contains(one));
             signed.count() >= rule.needs
         };
         let is_late = self.opens_unix_s.is_some_and(|opens| now_unix_s >= opens);
-        let amount = parsed.value().map_err(|error| malformed(&error))?;
+        let amount = token.value().map_err(|error| malformed(&error))?;
         Ok(LockStanding {
             amount_sat: amount.into(),
             is_open: suffices(open) || (is_late && late.is_some_and(suffices)),
+            opens_unix_s: self.opens_unix_s,
             signed: signed
                 .iter()
                 .map(|&one| policy.name_of(one).to_owned())
@@ -205,23 +241,24 @@ impl EcashLock {
     }
 
     /// Whose valid signatures all proofs have.
-    fn signed(&self, policy: &Policy, proofs: &Proofs) -> Result<Vec<usize>, VaultError> {
+    fn signed(&self, policy: &Policy, token: &TokenV4) -> Result<Vec<usize>, VaultError> {
         let mut signed = Vec::new();
         for (place, signer) in policy.signers.iter().enumerate() {
             let key = ecash_key(signer, self.number)?;
-            let has_signed = |proof: &cdk::nuts::Proof| {
-                let signatures = proof.witness.as_ref().and_then(cdk::nuts::Witness::signatures);
-                signatures.unwrap_or_default().iter().any(|signature| {
-                    bitcoin::secp256k1::schnorr::Signature::from_str(signature)
-                        .is_ok_and(|signature| key.verify(proof.secret.as_bytes(), &signature).is_ok())
-                })
-            };
-            if proofs.iter().all(has_signed) {
+            if proofs(token).all(|proof| has_signed(proof, &key)) {
                 signed.push(place);
             }
         }
         Ok(signed)
     }
+}
+
+fn has_signed(proof: &ProofV4, key: &PublicKey) -> bool {
+    let signatures = proof.witness.as_ref().and_then(Witness::signatures);
+    signatures.unwrap_or_default().iter().any(|signature| {
+        bitcoin::secp256k1::schnorr::Signature::from_str(signature)
+            .is_ok_and(|signature| key.verify(proof.secret.as_bytes(), &signature).is_ok())
+    })
 }
 
 /// The one path at once and the one after a delay that NUT-11 has room for.
@@ -239,25 +276,40 @@ fn rules(policy: &Policy) -> Result<(&PathRule, Option<&PathRule>), VaultError> 
 }
 
 fn rule_keys(policy: &Policy, rule: &PathRule, number: u32) -> Result<Vec<PublicKey>, VaultError> {
-    let signers = rule.who.iter().filter_map(|&place| policy.signers.get(place));
+    let signers = rule
+        .who
+        .iter()
+        .filter_map(|&place| policy.signers.get(place));
     signers.map(|signer| ecash_key(signer, number)).collect()
 }
 
-fn ecash_key(signer: &super::policy::Signer, number: u32) -> Result<PublicKey, VaultError> {
+fn ecash_key(signer: &Signer, number: u32) -> Result<PublicKey, VaultError> {
     let key = public_at(&signer.key, [ECASH_STEP, number])?;
     PublicKey::from_slice(&key.serialize()).map_err(crypto)
 }
 
-fn conditions_of(secret: &cdk::secret::Secret) -> Result<SpendingConditions, VaultError> {
+fn conditions_of(proof: &ProofV4) -> Result<SpendingConditions, VaultError> {
     let not_locked = |_| VaultError::NotLockable("the token isn't locked".into());
-    let secret = Nut10Secret::try_from(secret.clone()).map_err(not_locked)?;
+    let secret = Nut10Secret::try_from(proof.secret.clone()).map_err(not_locked)?;
     SpendingConditions::try_from(secret).map_err(|error| malformed(&error))
 }
 
-fn proofs_of(token: &str, keysets: &[KeySetInfo]) -> Result<(Token, Proofs), VaultError> {
-    let token = Token::from_str(token.trim()).map_err(|error| malformed(&error))?;
-    let proofs = token.proofs(keysets).map_err(|error| malformed(&error))?;
-    Ok((token, proofs))
+fn other_lock() -> VaultError {
+    VaultError::NotLockable("the token isn't locked as this policy wants it".into())
+}
+
+fn read(token: &str) -> Result<TokenV4, VaultError> {
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(malformed(&"it is too long"));
+    }
+    match Token::from_str(token.trim()).map_err(|error| malformed(&error))? {
+        Token::TokenV4(token) => Ok(token),
+        Token::TokenV3(_) => Err(malformed(&"only tokens of the form cashuB… are read")),
+    }
+}
+
+fn proofs(token: &TokenV4) -> impl Iterator<Item = &ProofV4> {
+    token.token.iter().flat_map(|part| &part.proofs)
 }
 
 fn malformed(error: &dyn std::fmt::Display) -> VaultError {

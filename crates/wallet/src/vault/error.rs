@@ -1,6 +1,7 @@
 //! What a vault refuses, and why.
 
 use super::policy::PolicyError;
+use crate::onchain::ChainError;
 
 /// What can go wrong with a vault.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +122,8 @@ pub enum VaultError {
     #[error("this can't be paid: {0}")]
     Payment(String),
     /// The chain source failed.
-    #[error("the chain source failed: {0}")]
-    Source(String),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// The vault's files or database failed.
     #[error("the vault's storage failed: {0}")]
     Storage(String),
@@ -171,7 +172,7 @@ impl VaultError {
             Self::Incomplete(_) => "vault_signatures_missing",
             Self::Insufficient { .. } => "vault_insufficient",
             Self::Payment(_) => "vault_payment_invalid",
-            Self::Source(_) => "chain_source_failed",
+            Self::Chain(error) => error.code(),
             Self::Storage(_) => "vault_storage",
             Self::Taken(_) => "vault_exists",
             Self::Missing(_) => "vault_missing",
@@ -188,29 +189,51 @@ impl VaultError {
         match self {
             Self::Policy(error) => error.hint(),
             Self::Malformed(_) => "hand over the whole PSBT, as base64 or as a .psbt file",
-            Self::UnknownInput { .. } => "the coin may be spent already, or this node's chain source lags behind",
-            Self::FalseInput { .. } | Self::FalseChange { .. } => "don't sign it; ask whoever proposed it, and propose anew",
-            Self::ChangedAfterSignature { .. } => "don't sign it: somebody changed what was agreed; propose anew",
+            Self::UnknownInput { .. } => {
+                "the coin may be spent already, or this node's chain source lags behind"
+            }
+            Self::FalseInput { .. } | Self::FalseChange { .. } => {
+                "don't sign it; ask whoever proposed it, and propose anew"
+            }
+            Self::ChangedAfterSignature { .. } => {
+                "don't sign it: somebody changed what was agreed; propose anew"
+            }
             Self::Sighash { .. } => "only SIGHASH_DEFAULT and SIGHASH_ALL are signed",
             Self::FeeTooHigh { .. } => "propose it anew with a lower fee rate",
-            Self::NotDue { .. } => "wait, or take another path; `freehold vault show NAME` lists them",
+            Self::NotDue { .. } => {
+                "wait, or take another path; `freehold vault show NAME` lists them"
+            }
             Self::UnknownPath(_) => "`freehold vault show NAME` lists the paths",
-            Self::NotYourPath { .. } => "let those sign who are in the path, or propose another path",
-            Self::NotASigner => "put the line of `freehold vault key` into the policy before the vault is made",
+            Self::NotYourPath { .. } => {
+                "let those sign who are in the path, or propose another path"
+            }
+            Self::NotASigner => {
+                "put the line of `freehold vault key` into the policy before the vault is made"
+            }
             Self::Allowance { .. } => "a human can sign it by hand: `freehold vault sign ID`",
             Self::HumanFirst { .. } => "let a human sign first, then the agent",
-            Self::NonceLost => "sign again: that begins a new round, for which everybody is asked again",
+            Self::NonceLost => {
+                "sign again: that begins a new round, for which everybody is asked again"
+            }
             Self::Contradiction { .. } => "sign again: that begins a new round",
-            Self::Different => "combine PSBTs of one proposal only; `freehold vault proposals` lists them",
+            Self::Different => {
+                "combine PSBTs of one proposal only; `freehold vault proposals` lists them"
+            }
             Self::Incomplete(_) => "send the proposal to those who haven't signed yet",
-            Self::Insufficient { .. } => "pay less, or wait until more coins are confirmed and old enough",
+            Self::Insufficient { .. } => {
+                "pay less, or wait until more coins are confirmed and old enough"
+            }
             Self::Payment(_) => "check the address, its network and the amount",
-            Self::Source(_) => "check the Esplora address in the configuration; nothing was sent",
+            Self::Chain(error) => error.hint(),
             Self::Storage(_) => "check the disk's free space and health",
             Self::Taken(_) => "choose another name in the policy",
-            Self::Missing(_) => "`freehold vault list` and `freehold vault proposals` show what there is",
+            Self::Missing(_) => {
+                "`freehold vault list` and `freehold vault proposals` show what there is"
+            }
             Self::TooMany(_) => "send or drop some of them first",
-            Self::Unauthorized(_) => "the other node must have the vault's key, and a clock that is right",
+            Self::Unauthorized(_) => {
+                "the other node must have the vault's key, and a clock that is right"
+            }
             Self::NotLockable(_) => "use a policy with one path, and at most one delayed one",
             Self::Crypto(_) => "please report this with the policy (it has no secrets)",
         }

@@ -4,10 +4,10 @@ use bdk_wallet::miniscript::psbt::PsbtExt as _;
 use bitcoin::secp256k1::Secp256k1;
 use bitcoin::{Psbt, Transaction, Txid, Witness};
 
+use super::definition::SpendPath;
 use super::error::{VaultError, crypto};
 use super::musig;
 use super::review::Reviewed;
-use super::definition::SpendPath;
 
 /// A PSBT in bytes is at most this long.
 pub const PSBT_BYTES_MAX: usize = 256 * 1024;
@@ -75,7 +75,10 @@ impl Reviewed<'_> {
             .into_iter()
             .filter(|one| !self.signed().contains(one))
             .collect();
-        let more = self.vault.needs(self.path()).saturating_sub(self.signed().len());
+        let more = self
+            .vault
+            .needs(self.path())
+            .saturating_sub(self.signed().len());
         format!("{more} more of {}", self.vault.policy().names(&left))
     }
 
@@ -111,7 +114,9 @@ impl Reviewed<'_> {
                 .map_err(crypto)?;
             let leaf = self.vault.leaf(rule, coin.place)?;
             let input = &mut psbt.inputs[index];
-            input.tap_scripts.retain(|_, (script, _)| *script == leaf.script);
+            input
+                .tap_scripts
+                .retain(|_, (script, _)| *script == leaf.script);
             input.tap_script_sigs = self.psbt.inputs[index].tap_script_sigs.clone();
         }
         psbt.finalize_mut(&secp).map_err(|errors| {

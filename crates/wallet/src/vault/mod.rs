@@ -8,8 +8,8 @@
 //! least and looks like any payment.
 //!
 //! Reading order: `policy.rs`, `compile.rs`, `definition.rs`, `describe.rs`, `propose.rs`, `review.rs`,
-//! `permit.rs`, `signatures.rs`, `musig.rs`, `finish.rs`. All of these are pure. `watch.rs` and
-//! `source.rs` see the chain, `store.rs` keeps vaults and proposals, `ecash_lock.rs` does the same
+//! `permit.rs`, `signatures.rs`, `musig.rs`, `finish.rs`. All of these are pure. `watch.rs`
+//! sees the chain, `store.rs` keeps vaults and proposals, `ecash_lock.rs` does the same
 //! policy for ecash.
 
 mod aggregate;
@@ -29,16 +29,16 @@ mod request;
 mod review;
 mod signatures;
 mod signer;
-mod source;
 pub mod store;
 mod view;
 mod watch;
 
 pub use aggregate::Group;
 pub use bbqr::{join as join_qr, split as split_qr};
+pub use definition::{Keychain, Leaf, LeafKey, Place, SpendPath, TOGETHER, Vault};
 pub use delay::{Delay, DelayError};
 pub use describe::{Description, PathWords, SignerWords};
-pub use ecash_lock::{EcashLock, LockStanding};
+pub use ecash_lock::{EcashLock, LOCK_NUMBERS, LockStanding};
 pub use error::VaultError;
 pub use finish::{PSBT_BYTES_MAX, combine, proposal_id, read_psbt};
 pub use musig::{NonceSeed, TogetherStep};
@@ -50,9 +50,6 @@ pub use propose::{Payment, propose};
 pub use request::Request;
 pub use review::{Paid, Reviewed};
 pub use signer::SignerKey;
-pub use source::Source;
 pub use store::{Proposal, ProposalState, VaultRecord};
-pub use definition::{Keychain, Leaf, LeafKey, Place, SpendPath, TOGETHER, Vault};
 pub use view::{ChainView, Coin};
 pub use watch::Watch;
-

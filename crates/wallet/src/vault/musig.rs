@@ -21,10 +21,10 @@ use musig2::{
 use zeroize::Zeroizing;
 
 use super::aggregate::{Group, point, public_key};
+use super::definition::SpendPath;
 use super::error::{VaultError, crypto};
 use super::review::Reviewed;
 use super::signer::SignerKey;
-use super::definition::SpendPath;
 
 pub(super) use fields::{merge, name_participants, restart, round};
 

@@ -1,10 +1,10 @@
 //! Who may sign what on which node: decided before a signature is made. Pure.
 
+use super::definition::SpendPath;
 use super::error::VaultError;
 use super::musig::TogetherStep;
 use super::policy::Allowance;
 use super::review::Reviewed;
-use super::definition::SpendPath;
 
 /// On whose word a node signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +54,8 @@ impl Reviewed<'_> {
                 why: format!("there is no allowance for which {name}'s node signs by itself"),
             });
         };
-        let is_open = matches!(self.path(), SpendPath::Rule(_))
-            && self.vault.delay_blocks(self.path()) == 0;
+        let is_open =
+            matches!(self.path(), SpendPath::Rule(_)) && self.vault.delay_blocks(self.path()) == 0;
         let agent = policy.name_of(allowance.agent).to_owned();
         if !is_open || !self.signed().contains(&allowance.agent) {
             let why = "only what the agent has signed, on a path without delay, is signed along";
@@ -71,7 +71,9 @@ impl Reviewed<'_> {
         if self.signed().iter().any(|&one| !policy.is_agent(one)) {
             return Ok(Permit { reserve_sat: 0 });
         }
-        let allowance = policy.allowance.filter(|allowance| allowance.agent == agent);
+        let allowance = policy
+            .allowance
+            .filter(|allowance| allowance.agent == agent);
         let within = match allowance {
             Some(allowance) => self.within(allowance, spent_sat),
             None => Err(VaultError::Payment("it has no allowance".into())),

@@ -5,9 +5,9 @@ use bitcoin::absolute::LockTime;
 use bitcoin::transaction::Version;
 use bitcoin::{Address, Amount, Psbt, ScriptBuf, Transaction, TxIn, TxOut, Weight, Witness};
 
+use super::definition::{Keychain, Place, SpendPath, Vault};
 use super::error::{VaultError, crypto};
 use super::musig;
-use super::definition::{Keychain, Place, SpendPath, Vault};
 use super::view::{ChainView, Coin};
 
 /// More coins than this aren't joined in one transaction.
@@ -114,7 +114,11 @@ impl Draft<'_> {
     fn choose(&self, change: &ScriptBuf) -> Result<(Vec<Coin>, Vec<TxOut>), VaultError> {
         let to = self.payment.to.script_pubkey();
         let dust = to.minimal_non_dust();
-        if self.payment.amount_sat.is_some_and(|sat| sat < dust.to_sat()) {
+        if self
+            .payment
+            .amount_sat
+            .is_some_and(|sat| sat < dust.to_sat())
+        {
             let why = format!("less than {} sat isn't relayed", dust.to_sat());
             return Err(VaultError::Payment(why));
         }
@@ -226,7 +230,9 @@ impl Draft<'_> {
             }
             SpendPath::Rule(rule) => {
                 let leaf = self.vault.leaf(rule, coin.place)?;
-                input.tap_scripts.retain(|_, (script, _)| *script == leaf.script);
+                input
+                    .tap_scripts
+                    .retain(|_, (script, _)| *script == leaf.script);
             }
         }
         Ok(())

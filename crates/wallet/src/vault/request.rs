@@ -68,7 +68,10 @@ impl Request<'_> {
         }
         let place = policy.signer(signer);
         let place = place.ok_or(VaultError::Unauthorized("the policy has no such signer"))?;
-        let account = policy.signers.get(place).ok_or_else(|| crypto("no such signer"))?;
+        let account = policy
+            .signers
+            .get(place)
+            .ok_or_else(|| crypto("no such signer"))?;
         let key = request_key(&account.key)?.x_only_public_key().0;
         let false_signature = VaultError::Unauthorized("its signature is wrong");
         let Ok(signature) = signature.parse::<Signature>() else {

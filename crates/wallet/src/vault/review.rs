@@ -6,11 +6,11 @@ use bitcoin::absolute::LockTime;
 use bitcoin::psbt::Input;
 use bitcoin::sighash::TapSighashType;
 use bitcoin::{Address, Psbt, Sequence, TxOut};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::definition::{Keychain, Place, SpendPath, Vault};
 use super::error::VaultError;
 use super::propose::INPUTS_MAX;
-use super::definition::{Keychain, Place, SpendPath, Vault};
 use super::view::{ChainView, Coin};
 use super::{musig, signatures};
 
@@ -28,7 +28,7 @@ const GAP: u32 = 20;
 const HINTS_MAX: usize = 64;
 
 /// An output that leaves the vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paid {
     /// To whom: an address, or a script in hex.
     pub to: String,
@@ -115,10 +115,9 @@ impl Vault {
             let what = "it shows more than one script, so it doesn't say which path it takes";
             return Err(VaultError::FalseInput { input: index, what });
         }
-        for rule in 0..self.policy().paths.len() {
-            if self.leaf(rule, coin.place)?.script == *script {
-                return Ok(SpendPath::Rule(rule));
-            }
+        let leaves = self.leaves(coin.place)?;
+        if let Some(rule) = leaves.iter().position(|leaf| leaf.script == *script) {
+            return Ok(SpendPath::Rule(rule));
         }
         let what = "its script isn't one of the vault's";
         Err(VaultError::FalseInput { input: index, what })
@@ -138,7 +137,10 @@ impl Vault {
         match psbt.unsigned_tx.lock_time {
             LockTime::Blocks(height) => {
                 let next = view.height.saturating_add(1);
-                let left = height.to_consensus_u32().saturating_add(1).saturating_sub(next);
+                let left = height
+                    .to_consensus_u32()
+                    .saturating_add(1)
+                    .saturating_sub(next);
                 if left > 0 {
                     return Err(not_due(left));
                 }
@@ -188,7 +190,11 @@ fn known_coins(psbt: &Psbt, view: &ChainView) -> Result<Vec<Coin>, VaultError> {
         if !seen.insert(input.previous_output) {
             return Err(says("it is spent twice"));
         }
-        if described.witness_utxo.as_ref().is_some_and(|said| *said != coin.output) {
+        if described
+            .witness_utxo
+            .as_ref()
+            .is_some_and(|said| *said != coin.output)
+        {
             return Err(says("its amount or script isn't that of the coin"));
         }
         let kind = described.sighash_type.map(|kind| kind.taproot_hash_ty());
@@ -299,7 +305,12 @@ impl<'v> Reviewed<'v> {
 
     /// Whether an output goes to the vault. One that says so without doing so is a fraud: a signer's
     /// screen would show it as change.
-    fn is_change(&self, index: usize, output: &TxOut, view: &ChainView) -> Result<bool, VaultError> {
+    fn is_change(
+        &self,
+        index: usize,
+        output: &TxOut,
+        view: &ChainView,
+    ) -> Result<bool, VaultError> {
         let described = &self.psbt.outputs[index];
         if described.tap_key_origins.is_empty() && described.tap_internal_key.is_none() {
             return Ok(false);

@@ -5,10 +5,10 @@ use bitcoin::secp256k1::{Message, Secp256k1};
 use bitcoin::sighash::{Prevouts, SighashCache, TapSighashType};
 use bitcoin::taproot;
 
+use super::definition::{Leaf, SpendPath};
 use super::error::{VaultError, crypto};
 use super::review::Reviewed;
 use super::signer::SignerKey;
-use super::definition::{Leaf, SpendPath};
 
 impl Reviewed<'_> {
     /// Adds this key's signatures to a path with a script. `aux_random` is 32 fresh random bytes
@@ -31,7 +31,9 @@ impl Reviewed<'_> {
             let ours = ours.ok_or_else(not_yours)?;
             let pair = key.pair(ours.steps)?;
             if pair.x_only_public_key().0 != ours.key {
-                return Err(crypto("the key in the script isn't the one that is derived"));
+                return Err(crypto(
+                    "the key in the script isn't the one that is derived",
+                ));
             }
             let signature = key
                 .secp()
@@ -58,7 +60,11 @@ pub(super) fn check(reviewed: &Reviewed<'_>) -> Result<Vec<usize>, VaultError> {
     let messages = messages(reviewed, &leaves)?;
     let who = reviewed.vault.who(reviewed.path());
     let mut counts = vec![0_usize; who.len()];
-    let inputs = reviewed.psbt.inputs.iter().zip(leaves.iter().zip(&messages));
+    let inputs = reviewed
+        .psbt
+        .inputs
+        .iter()
+        .zip(leaves.iter().zip(&messages));
     for (index, (input, (leaf, message))) in inputs.enumerate() {
         if input.tap_key_sig.is_some() {
             let what = "it has a signature that doesn't belong to its path";

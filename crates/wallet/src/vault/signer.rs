@@ -1,8 +1,8 @@
 //! A node's own key for vaults.
 
+use bitcoin::Network;
 use bitcoin::bip32::{ChildNumber, DerivationPath, Fingerprint, Xpriv, Xpub};
 use bitcoin::secp256k1::{All, Keypair, PublicKey, Secp256k1};
-use bitcoin::Network;
 
 use super::error::{VaultError, crypto};
 use super::policy::{AccountKey, Policy};
@@ -62,7 +62,10 @@ impl SignerKey {
     /// `NotASigner`.
     pub fn place_in(&self, policy: &Policy) -> Result<usize, VaultError> {
         let xpub = self.account_key().xpub;
-        let place = policy.signers.iter().position(|signer| signer.key.xpub == xpub);
+        let place = policy
+            .signers
+            .iter()
+            .position(|signer| signer.key.xpub == xpub);
         place.ok_or(VaultError::NotASigner)
     }
 
@@ -74,7 +77,10 @@ impl SignerKey {
     /// The key two steps below the account key.
     pub(super) fn pair(&self, steps: [u32; 2]) -> Result<Keypair, VaultError> {
         let path = steps_path(steps)?;
-        let child = self.account.derive_priv(&self.secp, &path).map_err(crypto)?;
+        let child = self
+            .account
+            .derive_priv(&self.secp, &path)
+            .map_err(crypto)?;
         Ok(child.to_keypair(&self.secp))
     }
 
@@ -108,6 +114,9 @@ pub(super) fn request_key(account: &AccountKey) -> Result<PublicKey, VaultError>
 }
 
 fn steps_path(steps: [u32; 2]) -> Result<DerivationPath, VaultError> {
-    let steps: Result<Vec<_>, _> = steps.into_iter().map(ChildNumber::from_normal_idx).collect();
+    let steps: Result<Vec<_>, _> = steps
+        .into_iter()
+        .map(ChildNumber::from_normal_idx)
+        .collect();
     Ok(DerivationPath::from(steps.map_err(crypto)?))
 }

@@ -2,7 +2,7 @@
 
 use bitcoin::Psbt;
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::VaultError;
 
@@ -54,7 +54,7 @@ pub struct VaultRecord {
 }
 
 /// What became of a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProposalState {
     /// Signatures are collected.
@@ -166,7 +166,9 @@ pub fn save_proposal(db: &Connection, proposal: &Proposal) -> Result<(), VaultEr
 
 fn open_count(db: &Connection, vault: &str) -> Result<u64, VaultError> {
     let sql = "SELECT COUNT(*) FROM vault_proposals WHERE vault = ?1 AND state = 'open'";
-    Ok(db.prepare_cached(sql)?.query_row([vault], |row| row.get(0))?)
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([vault], |row| row.get(0))?)
 }
 
 /// A vault's proposal.

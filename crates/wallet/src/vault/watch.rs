@@ -5,14 +5,14 @@
 use std::path::Path;
 
 use bdk_wallet::chain::ChainPosition;
-use bdk_wallet::chain::spk_client::{FullScanRequest, FullScanResponse};
 use bdk_wallet::rusqlite::Connection;
 use bdk_wallet::{KeychainKind, LocalOutput, PersistedWallet, Wallet};
 use bitcoin::Address;
 
-use super::error::VaultError;
 use super::definition::{Keychain, Place, Vault};
+use super::error::VaultError;
 use super::view::{ChainView, Coin};
+use crate::onchain::ChainSource;
 
 /// What a vault has, by what is known of the chain.
 pub struct Watch {
@@ -63,21 +63,12 @@ impl Watch {
         Ok(Self { wallet, file })
     }
 
-    /// What to ask the chain for. `now_unix_s` is when.
-    #[must_use]
-    pub fn request(&self, now_unix_s: u64) -> FullScanRequest<KeychainKind> {
-        self.wallet.start_full_scan_at(now_unix_s).build()
-    }
-
-    /// Takes the chain's answer in.
+    /// Asks the chain for all coins: other signers give addresses too. `now_unix_s` is when.
     ///
     /// # Errors
-    /// `Source` if it doesn't fit what is known, `Storage`.
-    pub fn apply(&mut self, answer: FullScanResponse<KeychainKind>) -> Result<(), VaultError> {
-        let unfit = |error: bdk_wallet::chain::local_chain::CannotConnectError| {
-            VaultError::Source(format!("its chain doesn't fit the one known: {error}"))
-        };
-        self.wallet.apply_update(answer).map_err(unfit)?;
+    /// `Chain`, then nothing was believed; `Storage`.
+    pub async fn sync(&mut self, chain: &ChainSource, now_unix_s: u64) -> Result<(), VaultError> {
+        chain.full_scan(&mut self.wallet, now_unix_s).await?;
         self.keep()
     }
 

@@ -1,7 +1,7 @@
 //! What the chain does to channels: closes, delays and reorganisations.
 
 use crate::support::{
-    CHANNEL_SAT, COINS_SAT, World, channels_sat, invoice, pay, request, succeeded, until,
+    CHANNEL_SAT, COINS_SAT, World, channels_sat, invoice, pay, request, succeeded, until, usable,
 };
 
 /// Less than this goes to the miners in any of these tests.
@@ -76,10 +76,19 @@ async fn a_close_together_gives_the_money_back_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorganisation_of_six_blocks_is_survived() {
     let world = World::new();
-    let (alice, bob) = world.pair().await;
-    // The channel's own block goes away, and its transaction waits again.
+    let (alice, bob) = (world.node("alice").await, world.node("bob").await);
+    // While the channel is opened: its transaction waits again, and is mined again.
+    world.open_channel(&alice, &bob).await;
+    world.mine(3, &[&alice, &bob]).await;
+    world.sandbox.reorg(3).unwrap();
+    for node in [&alice, &bob] {
+        node.sync().await.unwrap();
+    }
+    world.mine(7, &[&alice, &bob]).await;
+    usable(&alice, &bob).await;
+    usable(&bob, &alice).await;
+    // When it is open: six blocks on top of it go away.
     world.sandbox.reorg(6).unwrap();
-    world.sandbox.mine(6).unwrap();
     for node in [&alice, &bob] {
         node.sync().await.unwrap();
     }
@@ -87,13 +96,31 @@ async fn a_reorganisation_of_six_blocks_is_survived() {
         let text = invoice(payee, AMOUNT_MSAT).await.text;
         assert!(succeeded(&pay(payer, request(&text)).await));
     }
-    // Six blocks on top of it go away.
+}
+
+/// The library closes such a channel, as its transaction might never come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_whose_own_block_goes_away_gives_its_money_back() {
+    let world = World::new();
+    let (alice, bob) = world.pair().await;
+    let text = invoice(&bob, AMOUNT_MSAT).await.text;
+    assert!(succeeded(&pay(&alice, request(&text)).await));
     world.sandbox.reorg(6).unwrap();
     for node in [&alice, &bob] {
         node.sync().await.unwrap();
     }
-    let text = invoice(&bob, AMOUNT_MSAT).await.text;
-    assert!(succeeded(&pay(&alice, request(&text)).await));
+    until("all is back in the wallets", || async {
+        world.mine(30, &[&alice, &bob]).await;
+        let (alice, bob) = (alice.balances().await, bob.balances().await);
+        let pending = |has: wallet::lightning::Balances| has.closing_sat + has.channels_sat;
+        pending(alice.unwrap()) + pending(bob.unwrap()) == 0
+    })
+    .await;
+    let moved_sat = CHANNEL_SAT / 2 + AMOUNT_MSAT / 1_000;
+    let alice_has = alice.balances().await.unwrap().onchain_total_sat;
+    assert!(nearly(alice_has, COINS_SAT - moved_sat), "{alice_has}");
+    let bob_has = bob.balances().await.unwrap().onchain_total_sat;
+    assert!(nearly(bob_has, COINS_SAT + moved_sat), "{bob_has}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

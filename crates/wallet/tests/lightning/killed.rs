@@ -100,12 +100,15 @@ struct Asked {
     is_invoice: bool,
 }
 
-async fn ask(bob: &Lightning, offer: Option<&str>, turn: u32) -> Asked {
-    if let Some(offer) = offer {
+/// An invoice or an offer. An offer names a channel of the payee, so each turn has its own: the
+/// channel may have been closed in the last one.
+async fn ask(bob: &Lightning, is_offer: bool, turn: u32) -> Asked {
+    if is_offer {
         let mut id = [0xee; 32];
         id[..4].copy_from_slice(&turn.to_be_bytes());
+        let offer = bob.offer(Some(AMOUNT_MSAT), "tea".into(), None);
         return Asked {
-            text: offer.to_owned(),
+            text: offer.await.unwrap(),
             id: PaymentId(id),
             is_invoice: false,
         };
@@ -151,18 +154,14 @@ async fn every_kill_resolves(is_offer: bool) {
     let world = World::new();
     let (alice, bob) = world.pair().await;
     let dir = world.dir.path().join("alice");
-    let offer = match is_offer {
-        true => Some(
-            bob.offer(Some(AMOUNT_MSAT), "tea".into(), None)
-                .await
-                .unwrap(),
-        ),
-        false => None,
-    };
     alice.stop().await;
     let (mut unsent, mut closes, mut writes) = (0, 0, 0);
     loop {
-        let asked = ask(&bob, offer.as_deref(), writes).await;
+        until("an offer can be made", || async {
+            bob.offer(None, "tea".into(), None).await.is_ok()
+        })
+        .await;
+        let asked = ask(&bob, is_offer, writes).await;
         let before_msat = received_msat(&bob).await;
         let was_killed = kill_after(writes, &dir, world.sandbox.url(), &bob, &asked).await;
 
@@ -192,7 +191,8 @@ async fn every_kill_resolves(is_offer: bool) {
                 offer_payment_id: (!asked.is_invoice).then_some(asked.id),
                 ..request(&asked.text)
             };
-            assert!(succeeded(&pay(&alice, again).await));
+            let payment = pay(&alice, again).await;
+            assert!(succeeded(&payment), "after {writes} writes: {payment:?}");
             until("it is received", || async {
                 received_msat(&bob).await == before_msat + AMOUNT_MSAT
             })

@@ -31,7 +31,7 @@ async fn a_lost_node_gets_its_part_of_the_channels_back() {
     let alice = open(config).await;
     assert_eq!(alice.node_id(), node_id);
     let first = alice.sweep(None).await.unwrap();
-    assert_eq!((first.waiting, first.done), (1, 0), "{first:?}");
+    assert_eq!((first.is_done(), first.done), (false, 0), "{first:?}");
     let funding = backup.channels[0].funding;
     until("the peer closes the channel", || async {
         !world.sandbox.mempool_txids().is_empty()

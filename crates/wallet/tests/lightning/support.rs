@@ -181,3 +181,26 @@ pub fn succeeded(payment: &Payment) -> bool {
 pub async fn channels_sat(node: &Lightning) -> u64 {
     node.balances().await.unwrap().channels_sat
 }
+
+/// What the payer can send and the payee can receive, when no payment is on its way between them:
+/// together they have what they had.
+pub async fn at_rest(payer: &Lightning, payee: &Lightning, total_msat: u64) -> u64 {
+    let outbound_msat = async |node: &Lightning| {
+        let balances = node.balances().await.unwrap();
+        balances.outbound_capacity_msat
+    };
+    until("no payment is on its way", || async {
+        outbound_msat(payer).await + outbound_msat(payee).await == total_msat
+    })
+    .await;
+    outbound_msat(payer).await
+}
+
+/// What both can send together.
+pub async fn total_msat(nodes: [&Lightning; 2]) -> u64 {
+    let mut total_msat = 0;
+    for node in nodes {
+        total_msat += node.balances().await.unwrap().outbound_capacity_msat;
+    }
+    total_msat
+}

@@ -23,7 +23,13 @@ async fn it_survives_every_way_of_travelling() {
     assert_eq!(read_psbt(&join_qr(&parts).unwrap()).unwrap(), psbt);
     assert_eq!(code(join_qr(&parts[1..])), "vault_proposal_malformed");
     assert_eq!(code(join_qr(&[])), "vault_proposal_malformed");
-    for bad in [&b"psbt\xff"[..], b"cHNidP8=", b"", b"\xff\xfe", &vec![b'A'; 600_000]] {
+    for bad in [
+        &b"psbt\xff"[..],
+        b"cHNidP8=",
+        b"",
+        b"\xff\xfe",
+        &vec![b'A'; 600_000],
+    ] {
         assert_eq!(code(read_psbt(bad)), "vault_proposal_malformed");
     }
 }
@@ -50,7 +56,10 @@ async fn hardware_finds_all_that_it_needs() {
         let ways: Vec<_> = in_leaf.map(|(_, (_, path))| path.len()).collect();
         assert_eq!(ways, [6, 6, 6]);
     }
-    let change = psbt.outputs.iter().find(|output| output.tap_internal_key.is_some());
+    let change = psbt
+        .outputs
+        .iter()
+        .find(|output| output.tap_internal_key.is_some());
     assert!(change.unwrap().tap_tree.is_some());
 }
 
@@ -65,7 +74,12 @@ fn requests_between_nodes_are_signed_by_a_signer() {
     };
     let signature = request.sign(&key("bob"), &AUX).unwrap();
     let policy = vault.policy();
-    assert_eq!(request.verify(policy, "bob", &signature, 1_000_100).unwrap(), 1);
+    assert_eq!(
+        request
+            .verify(policy, "bob", &signature, 1_000_100)
+            .unwrap(),
+        1
+    );
     let refused = |request: Request<'_>, name: &str, signature: &str, now_s| {
         assert_eq!(
             code(request.verify(policy, name, signature, now_s)),
@@ -77,10 +91,42 @@ fn requests_between_nodes_are_signed_by_a_signer() {
     refused(request, "bob", "", 1_000_000);
     refused(request, "bob", &signature, 1_000_301);
     refused(request, "bob", &signature, 999_000);
-    refused(Request { method: "GET", ..request }, "bob", &signature, 1_000_000);
-    refused(Request { path: "/vault/abc/proposal", ..request }, "bob", &signature, 1_000_000);
-    refused(Request { body: b"psbt2", ..request }, "bob", &signature, 1_000_000);
-    refused(Request { time_unix_s: 1_000_001, ..request }, "bob", &signature, 1_000_000);
+    refused(
+        Request {
+            method: "GET",
+            ..request
+        },
+        "bob",
+        &signature,
+        1_000_000,
+    );
+    refused(
+        Request {
+            path: "/vault/abc/proposal",
+            ..request
+        },
+        "bob",
+        &signature,
+        1_000_000,
+    );
+    refused(
+        Request {
+            body: b"psbt2",
+            ..request
+        },
+        "bob",
+        &signature,
+        1_000_000,
+    );
+    refused(
+        Request {
+            time_unix_s: 1_000_001,
+            ..request
+        },
+        "bob",
+        &signature,
+        1_000_000,
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +143,10 @@ async fn proposals_are_kept_as_they_are() {
             created_ms: 1,
         };
         store::add_vault(tx, &record)?;
-        assert_eq!(store::find_vault(tx, "abcd")?.unwrap().policy, record.policy);
+        assert_eq!(
+            store::find_vault(tx, "abcd")?.unwrap().policy,
+            record.policy
+        );
         let mut proposal = Proposal {
             id: proposal_id(&psbt).to_string(),
             vault: "family".into(),
@@ -118,10 +167,22 @@ async fn proposals_are_kept_as_they_are() {
         assert!(store::proposals(tx, Some("other"))?.is_empty());
         for number in 1..store::OPEN_MAX {
             let id = number.to_string();
-            store::save_proposal(tx, &Proposal { id, ..proposal.clone() })?;
+            store::save_proposal(
+                tx,
+                &Proposal {
+                    id,
+                    ..proposal.clone()
+                },
+            )?;
         }
-        let more = Proposal { id: "more".into(), ..proposal.clone() };
-        assert_eq!(code(store::save_proposal(tx, &more)), "vault_too_many_proposals");
+        let more = Proposal {
+            id: "more".into(),
+            ..proposal.clone()
+        };
+        assert_eq!(
+            code(store::save_proposal(tx, &more)),
+            "vault_too_many_proposals"
+        );
         proposal.state = ProposalState::Sent;
         store::save_proposal(tx, &proposal)?;
         store::save_proposal(tx, &more)

@@ -15,7 +15,10 @@ async fn within_the_allowance_a_humans_node_signs_along() {
     let psbt = world.propose("everyday", 30_000).unwrap();
     // Not before the agent has signed.
     let bare = world.vault.review(psbt.clone(), &world.view()).unwrap();
-    assert_eq!(code(bare.permit(ALICE, Mode::ByItself, 0)), "vault_human_first");
+    assert_eq!(
+        code(bare.permit(ALICE, Mode::ByItself, 0)),
+        "vault_human_first"
+    );
     let first = bare.permit(SCOUT, Mode::ByHand, 0).unwrap();
     assert!((30_001..31_000).contains(&first.reserve_sat));
     let signed = world.sign(psbt, &["scout"]);
@@ -23,7 +26,10 @@ async fn within_the_allowance_a_humans_node_signs_along() {
     let permit = reviewed.permit(ALICE, Mode::ByItself, 0).unwrap();
     assert_eq!(permit.reserve_sat, reviewed.outflow_sat());
     // Bob's node doesn't: the allowance isn't his.
-    assert_eq!(code(reviewed.permit(BOB, Mode::ByItself, 0)), "vault_human_first");
+    assert_eq!(
+        code(reviewed.permit(BOB, Mode::ByItself, 0)),
+        "vault_human_first"
+    );
     let tx = world.finish(world.sign(signed, &["alice"])).unwrap();
     assert_eq!(world.send(&tx).await, 30_000);
 }
@@ -48,7 +54,10 @@ async fn above_it_a_human_decides_first() {
     assert_eq!(rogue.permit(ALICE, Mode::ByHand, 0).unwrap().reserve_sat, 0);
     let human = world.sign(psbt, &["bob"]);
     let human = world.vault.review(human, &world.view()).unwrap();
-    assert_eq!(human.permit(SCOUT, Mode::ByItself, 0).unwrap().reserve_sat, 0);
+    assert_eq!(
+        human.permit(SCOUT, Mode::ByItself, 0).unwrap().reserve_sat,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +87,10 @@ async fn a_path_with_a_delay_is_never_signed_unasked() {
         code(reviewed.permit(ALICE, Mode::ByItself, 0)),
         "vault_human_first"
     );
-    assert_eq!(code(reviewed.permit(SCOUT, Mode::ByHand, 0)), "vault_path_not_yours");
+    assert_eq!(
+        code(reviewed.permit(SCOUT, Mode::ByHand, 0)),
+        "vault_path_not_yours"
+    );
 }
 
 #[tokio::test]
@@ -94,9 +106,15 @@ async fn reservations_of_any_24_hours_are_added_up() {
         };
         store::add_vault(tx, &record)?;
         store::add_vault(tx, &record)?;
-        let other = VaultRecord { id: "ef01".into(), ..record.clone() };
+        let other = VaultRecord {
+            id: "ef01".into(),
+            ..record.clone()
+        };
         assert_eq!(code(store::add_vault(tx, &other)), "vault_exists");
-        let other = VaultRecord { name: "other".into(), ..record };
+        let other = VaultRecord {
+            name: "other".into(),
+            ..record
+        };
         assert_eq!(code(store::add_vault(tx, &other)), "vault_exists");
 
         let now_ms = 1_000 * HOUR_MS;

@@ -16,7 +16,9 @@ fn mistake(toml: &str) -> (&'static str, Option<usize>) {
 }
 
 fn line_of(toml: &str, text: &str) -> Option<usize> {
-    toml.lines().position(|line| line.contains(text)).map(|line| line + 1)
+    toml.lines()
+        .position(|line| line.contains(text))
+        .map(|line| line + 1)
 }
 
 fn changed(from: &str, to: &str) -> String {
@@ -31,17 +33,52 @@ fn mistakes_are_told_with_their_line() {
         ("needs = 2", "needs = 4", "policy_needs", "needs = 4"),
         ("needs = 2", "needs = 0", "policy_needs", "needs = 0"),
         ("needs = 2", "needs = two", "policy_syntax", "needs = two"),
-        ("\"scout\"]", "\"mallory\"]", "policy_signer_unknown", "mallory"),
-        ("\"bob\", \"scout\"]", "\"bob\", \"bob\"]", "policy_signer_twice", "\"bob\", \"bob\""),
+        (
+            "\"scout\"]",
+            "\"mallory\"]",
+            "policy_signer_unknown",
+            "mallory",
+        ),
+        (
+            "\"bob\", \"scout\"]",
+            "\"bob\", \"bob\"]",
+            "policy_signer_twice",
+            "\"bob\", \"bob\"",
+        ),
         ("30 blocks", "2 years", "policy_delay", "2 years"),
         ("30 blocks", "soon", "policy_delay", "soon"),
         ("regtest", "testnet9", "policy_syntax", "testnet9"),
         ("regtest", "mainnet", "policy_key", "key = "),
-        ("name = \"family\"", "name = \"My Family\"", "policy_name", "My Family"),
-        ("\"recovery\"", "\"alone\"", "policy_path_twice", "who = [\"bob\"]"),
-        ("sat_per_day", "sat_per_hour", "policy_syntax", "sat_per_hour"),
-        ("agent = \"scout\"", "agent = \"bob\"", "policy_allowance", "[allowance]"),
-        ("with = \"alice\"", "with = \"scout\"", "policy_allowance", "[allowance]"),
+        (
+            "name = \"family\"",
+            "name = \"My Family\"",
+            "policy_name",
+            "My Family",
+        ),
+        (
+            "\"recovery\"",
+            "\"alone\"",
+            "policy_path_twice",
+            "who = [\"bob\"]",
+        ),
+        (
+            "sat_per_day",
+            "sat_per_hour",
+            "policy_syntax",
+            "sat_per_hour",
+        ),
+        (
+            "agent = \"scout\"",
+            "agent = \"bob\"",
+            "policy_allowance",
+            "[allowance]",
+        ),
+        (
+            "with = \"alice\"",
+            "with = \"scout\"",
+            "policy_allowance",
+            "[allowance]",
+        ),
     ];
     for (from, to, code, place) in cases {
         let toml = changed(from, to);
@@ -50,7 +87,10 @@ fn mistakes_are_told_with_their_line() {
         let expected = line_of(&toml, place).unwrap();
         let line = line.unwrap();
         // A table's span begins at its header.
-        assert!(line.abs_diff(expected) <= 2, "{to}: line {line}, not {expected}");
+        assert!(
+            line.abs_diff(expected) <= 2,
+            "{to}: line {line}, not {expected}"
+        );
     }
 }
 
@@ -61,7 +101,10 @@ fn a_key_twice_is_refused() {
     let toml = changed(&bob, &alice);
     let (code, line) = mistake(&toml);
     assert_eq!(code, "policy_key_twice");
-    let twice = toml.lines().enumerate().filter(|(_, line)| line.contains(&alice));
+    let twice = toml
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains(&alice));
     assert_eq!(line, twice.map(|(place, _)| place + 1).last());
     // Not even under another origin.
     let disguised = format!("[00000000{}", &alice[9..]);
@@ -72,13 +115,21 @@ fn a_key_twice_is_refused() {
 fn bad_keys_are_refused_and_private_ones_not_repeated() {
     let alice = key("alice").account_key().to_string();
     let (_, xpub) = alice.split_once(']').unwrap();
-    for bad in [xpub, "[12345678/48h]", &alice[..alice.len() - 1], &alice.replace("/3h", "")] {
+    for bad in [
+        xpub,
+        "[12345678/48h]",
+        &alice[..alice.len() - 1],
+        &alice.replace("/3h", ""),
+    ] {
         assert_eq!(mistake(&changed(&alice, bad)).0, "policy_key", "{bad}");
     }
     let secret = "tprv8ZgxMBicQKsPd7Uf69XL1XwhmjHopUGep8GuEiJDZmbQz6o58LninorQAfcKZWARbtRtfnLcJ5MQ2AtHcQJCCRUcMRvmDUjyEmNUWwx8UbK";
     let toml = changed(&alice, &format!("[12345678/48h]{secret}"));
     let error = Vault::from_toml(&toml).unwrap_err().to_string();
-    assert!(error.contains("private key") && !error.contains("tprv8"), "{error}");
+    assert!(
+        error.contains("private key") && !error.contains("tprv8"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -142,7 +193,14 @@ fn it_is_told_in_plain_words_with_its_costs() {
     let paths: Vec<_> = words
         .paths
         .iter()
-        .map(|path| (path.name.as_str(), path.words.as_str(), path.input_vb, path.input_fee_sat))
+        .map(|path| {
+            (
+                path.name.as_str(),
+                path.words.as_str(),
+                path.input_vb,
+                path.input_fee_sat,
+            )
+        })
         .collect();
     assert_eq!(
         paths,
@@ -153,14 +211,32 @@ fn it_is_told_in_plain_words_with_its_costs() {
                 57.5,
                 575
             ),
-            ("everyday", "any 2 of alice, bob and scout, at once", paths[1].2, paths[1].3),
-            ("alone", "alice alone, once a coin is 10 blocks old", paths[2].2, paths[2].3),
-            ("recovery", "bob alone, once a coin is 30 blocks old", paths[3].2, paths[3].3),
+            (
+                "everyday",
+                "any 2 of alice, bob and scout, at once",
+                paths[1].2,
+                paths[1].3
+            ),
+            (
+                "alone",
+                "alice alone, once a coin is 10 blocks old",
+                paths[2].2,
+                paths[2].3
+            ),
+            (
+                "recovery",
+                "bob alone, once a coin is 30 blocks old",
+                paths[3].2,
+                paths[3].3
+            ),
         ]
     );
     assert!(paths.iter().all(|path| path.2 < 150.0));
     let notes = words.notes.join("\n");
-    assert!(notes.contains("alice's node signs along with scout"), "{notes}");
+    assert!(
+        notes.contains("alice's node signs along with scout"),
+        "{notes}"
+    );
     assert!(notes.contains("50000 sat"), "{notes}");
     assert!(notes.contains("keep a copy"), "{notes}");
     let alone = Vault::from_toml(&policy_with("cooperate = false")).unwrap();
@@ -173,7 +249,10 @@ fn other_wallets_read_the_descriptor_and_come_to_the_same_addresses() {
     use bdk_wallet::KeychainKind;
     let vault = vault();
     let text = vault.descriptor();
-    assert!(text.starts_with("tr(") && text.contains("/<0;1>/*") && text.contains('#'), "{text}");
+    assert!(
+        text.starts_with("tr(") && text.contains("/<0;1>/*") && text.contains('#'),
+        "{text}"
+    );
     // Alice's and Bob's second uses have other keychains than the first.
     assert_eq!(text.matches("/<2;3>/*").count(), 2, "{text}");
     let wallet = bdk_wallet::Wallet::create_from_two_path_descriptor(text)

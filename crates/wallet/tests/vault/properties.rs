@@ -18,10 +18,19 @@ type Rule = (u8, usize, Option<u16>);
 
 fn toml(kinds: u8, rules: &[Rule]) -> String {
     let mut text = "name = \"random\"\nnetwork = \"regtest\"\n".to_owned();
-    let named = |mask: u8| NAMES.iter().enumerate().filter(move |(n, _)| mask & (1 << n) != 0);
+    let named = |mask: u8| {
+        NAMES
+            .iter()
+            .enumerate()
+            .filter(move |(n, _)| mask & (1 << n) != 0)
+    };
     let all = rules.iter().fold(0, |all, rule| all | rule.0);
     for (place, name) in named(all) {
-        let kind = if kinds & (1 << place) != 0 { "agent" } else { "human" };
+        let kind = if kinds & (1 << place) != 0 {
+            "agent"
+        } else {
+            "human"
+        };
         let line = key(name).account_key();
         text += &format!("[signers.{name}]\nkind = \"{kind}\"\nkey = \"{line}\"\n");
     }
@@ -105,9 +114,14 @@ proptest! {
 
     #[test]
     fn every_path_of_every_policy_spends(
-        kinds in 0_u8..32,
-        rules in prop::collection::vec((1_u8..32, 1_usize..6, prop::option::of(1_u16..)), 1..5),
+        kinds in prop::sample::select(vec![0_u8, 1, 2, 16, 18, 31]),
+        mut rules in prop::collection::vec((1_u8..32, 0_usize..5, prop::option::of(1_u16..)), 1..5),
     ) {
+        // Mostly sensible ones: what is refused teaches little.
+        rules[0].2 = None;
+        for (mask, needs, _) in &mut rules {
+            *needs = 1 + *needs % mask.count_ones() as usize;
+        }
         let text = toml(kinds, &rules);
         match Vault::from_toml(&text) {
             Err(VaultError::Policy(error)) => prop_assert!(error.code().starts_with("policy_")),

@@ -4,9 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bitcoin::{Network, Psbt, ScriptBuf, Transaction};
 use sandbox::Sandbox;
-use wallet::vault::{
-    ChainView, Payment, SignerKey, Source, SpendPath, Vault, VaultError, Watch, propose,
-};
+use wallet::onchain::ChainSource;
+use wallet::vault::{ChainView, Payment, SignerKey, SpendPath, Vault, VaultError, Watch, propose};
 
 /// Fresh enough for tests: nothing here has to be unpredictable.
 pub const AUX: [u8; 32] = [7; 32];
@@ -81,7 +80,7 @@ pub fn vault() -> Vault {
 pub struct World {
     pub sandbox: Sandbox,
     pub vault: Vault,
-    source: Source,
+    chain: ChainSource,
     watch: Watch,
 }
 
@@ -89,7 +88,8 @@ impl World {
     /// With two coins in one block.
     pub async fn with(vault: Vault) -> Self {
         let sandbox = Sandbox::start().unwrap();
-        let source = Source::new(&sandbox.url(), Duration::from_secs(10)).unwrap();
+        let timeout = Duration::from_secs(10);
+        let chain = ChainSource::esplora(&sandbox.url(), Network::Regtest, timeout).unwrap();
         let mut watch = Watch::in_memory(&vault).unwrap();
         for amount_sat in [100_000, 60_000] {
             let address = watch.new_address().unwrap();
@@ -99,7 +99,7 @@ impl World {
         let mut world = Self {
             sandbox,
             vault,
-            source,
+            chain,
             watch,
         };
         world.sync().await;
@@ -112,9 +112,7 @@ impl World {
 
     pub async fn sync(&mut self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let request = self.watch.request(now.as_secs());
-        let answer = self.source.scan(request).await.unwrap();
-        self.watch.apply(answer).unwrap();
+        self.watch.sync(&self.chain, now.as_secs()).await.unwrap();
     }
 
     pub async fn mine(&mut self, count: u32) {
@@ -160,9 +158,10 @@ impl World {
 
     /// Broadcasts over Esplora and mines; what the payee got.
     pub async fn send(&mut self, tx: &Transaction) -> u64 {
-        let txid = self.source.broadcast(tx).await.unwrap();
+        self.chain.broadcast(tx).await.unwrap();
         // Again is fine.
-        assert_eq!(self.source.broadcast(tx).await.unwrap(), txid);
+        self.chain.broadcast(tx).await.unwrap();
+        let txid = tx.compute_txid();
         self.mine(1).await;
         assert_eq!(self.sandbox.confirmations(&txid), Some(1));
         paid_sat(tx, &self.payee().script_pubkey())

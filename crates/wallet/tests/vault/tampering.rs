@@ -8,7 +8,9 @@ use crate::support::{World, code, key};
 
 fn change_of(psbt: &Psbt) -> usize {
     let mut outputs = psbt.outputs.iter();
-    outputs.position(|output| output.tap_internal_key.is_some()).unwrap()
+    outputs
+        .position(|output| output.tap_internal_key.is_some())
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,7 +25,9 @@ async fn an_output_changed_after_the_first_signature() {
     let mallory = ScriptBuf::new_op_return([1; 4]);
     elsewhere.unsigned_tx.output[0].script_pubkey = mallory;
     let mut more = signed.clone();
-    more.unsigned_tx.output.push(more.unsigned_tx.output[0].clone());
+    more.unsigned_tx
+        .output
+        .push(more.unsigned_tx.output[0].clone());
     more.unsigned_tx.output[0].value = Amount::from_sat(5_000);
     more.unsigned_tx.output[2].value = Amount::from_sat(5_000);
     more.outputs.push(more.outputs[0].clone());
@@ -106,7 +110,11 @@ async fn inputs_that_arent() {
         }),
         "vault_input_false"
     );
-    for kind in [TapSighashType::None, TapSighashType::Single, TapSighashType::AllPlusAnyoneCanPay] {
+    for kind in [
+        TapSighashType::None,
+        TapSighashType::Single,
+        TapSighashType::AllPlusAnyoneCanPay,
+    ] {
         assert_eq!(
             refused(&|psbt| psbt.inputs[0].sighash_type = Some(kind.into())),
             "vault_sighash"
@@ -144,7 +152,9 @@ async fn signatures_that_arent() {
     let bobs = world.sign(psbt.clone(), &["bob"]);
     let (&bobs_place, _) = bobs.inputs[0].tap_script_sigs.iter().next().unwrap();
     let mut forged = psbt.clone();
-    forged.inputs[0].tap_script_sigs.insert(bobs_place, signature);
+    forged.inputs[0]
+        .tap_script_sigs
+        .insert(bobs_place, signature);
     assert_eq!(
         code(world.vault.review(forged, &world.view())),
         "vault_changed_after_signature"
@@ -154,7 +164,10 @@ async fn signatures_that_arent() {
     let mut less = signature;
     less.sighash_type = TapSighashType::AllPlusAnyoneCanPay;
     partial.inputs[0].tap_script_sigs.insert(place, less);
-    assert_eq!(code(world.vault.review(partial, &world.view())), "vault_sighash");
+    assert_eq!(
+        code(world.vault.review(partial, &world.view())),
+        "vault_sighash"
+    );
     // A signature of somebody who has no say.
     let mut stranger = psbt;
     let mallory = key("mallory").account_key().xpub.public_key;

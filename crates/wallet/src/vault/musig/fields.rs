@@ -84,8 +84,7 @@ pub(super) fn read(
         if !matches!(key.type_value, NONCE | PARTIAL) {
             continue;
         }
-        let (participant, aggregate) =
-            key.key.split_at_checked(KEY_BYTES).ok_or_else(malformed)?;
+        let (participant, aggregate) = key.key.split_at_checked(KEY_BYTES).ok_or_else(malformed)?;
         let member = group
             .keys
             .iter()

@@ -83,7 +83,9 @@ pub enum PolicyFault {
     #[error("{0} is in no path")]
     Idle(String),
     /// The group that cooperates isn't one that may spend anyway.
-    #[error("{0} together may not spend at once by any path, so they can't be the ones who cooperate")]
+    #[error(
+        "{0} together may not spend at once by any path, so they can't be the ones who cooperate"
+    )]
     Together(String),
     /// The allowance can't be used.
     #[error("the allowance can't be used: {0}")]

@@ -120,7 +120,10 @@ impl Reader<'_> {
             "signet" => Ok(Network::Signet),
             "regtest" | "sandbox" => Ok(Network::Regtest),
             _ => {
-                let what = format!("{:?} is no network: use mainnet, signet or regtest", short(name));
+                let what = format!(
+                    "{:?} is no network: use mainnet, signet or regtest",
+                    short(name)
+                );
                 Err(self.fault(&file.network, PolicyFault::Syntax(what)))
             }
         }

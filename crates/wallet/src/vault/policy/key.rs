@@ -42,7 +42,10 @@ impl FromStr for AccountKey {
         if path.len() > STEPS_MAX {
             return Err("its path has too many steps".into());
         }
-        if ["xprv", "tprv"].iter().any(|secret| key.starts_with(secret)) {
+        if ["xprv", "tprv"]
+            .iter()
+            .any(|secret| key.starts_with(secret))
+        {
             // Not repeated in the message: it would end up in logs.
             return Err("it is a private key, which must not leave its machine".into());
         }

@@ -1,0 +1,19 @@
+//! The on-chain wallet and the savings, on a regtest chain whose rules are Bitcoin Core's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may panic"
+)]
+
+mod bitcoind;
+mod bumps;
+mod chain;
+mod coins;
+mod crash;
+mod liar;
+mod psbts;
+mod savings;
+mod spends;
+mod watching;
+mod world;
