@@ -77,7 +77,7 @@ impl EcashWallet {
             return Ok(Some(arrived_sat));
         }
         let state = {
-            let _live = self.gate.read().await;
+            let _live = self.live().await?;
             self.cdk.check_mint_quote_status(quote_id).await?.state
         };
         match state {
