@@ -67,11 +67,13 @@ pub async fn run(output: Output, client: &Client, command: SandboxCommand) -> Re
         SandboxCommand::Status => output.show(client.get("/api/sandbox").await?, status),
         SandboxCommand::Mine { blocks } => {
             let input = BlocksInput { blocks };
-            output.show(client.post("/api/sandbox/mine", &input).await?, status)
+            let mined = client.post("/api/sandbox/mine", &input).await?;
+            output.show(mined, status)
         }
         SandboxCommand::Reorg { blocks } => {
             let input = BlocksInput { blocks };
-            output.show(client.post("/api/sandbox/reorg", &input).await?, status)
+            let done = client.post("/api/sandbox/reorg", &input).await?;
+            output.show(done, status)
         }
         SandboxCommand::Fund { address, sat } => {
             let input = FundInput {

@@ -49,7 +49,10 @@ impl Node {
         let view = open.sync(chain).await?;
         let rate = match wanted.fee_rate_sat_per_vb {
             Some(rate) => rate,
-            None => chain.fee_rates().await?.sat_per_vb(TARGET_BLOCKS),
+            None => {
+                let rates = chain.fee_rates().await.map_err(VaultError::from)?;
+                rates.sat_per_vb(TARGET_BLOCKS)
+            }
         };
         let payment = Payment {
             to: open.vault.payee(&wanted.to)?,
@@ -218,9 +221,11 @@ impl Node {
         let view = open.sync(chain).await?;
         // Its id is the same without the witnesses.
         let unsigned = &proposal.psbt.unsigned_tx;
-        if chain.tx_state(unsigned, None).await? == TxState::Unknown {
+        let state = chain.tx_state(unsigned, None).await;
+        if state.map_err(VaultError::from)? == TxState::Unknown {
             let reviewed = open.vault.review(proposal.psbt.clone(), &view)?;
-            chain.broadcast(&reviewed.finish()?).await?;
+            let sent = chain.broadcast(&reviewed.finish()?).await;
+            sent.map_err(VaultError::from)?;
         }
         proposal.state = ProposalState::Sent;
         self.end_proposal(&open, proposal, &view).await

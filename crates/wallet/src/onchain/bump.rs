@@ -120,7 +120,7 @@ fn replacement(
         amount_sat,
         takes_all: earlier.is_some_and(|earlier| earlier.takes_all),
         replaces: Some(txid),
-        psbt,
+        tx: psbt,
     })
 }
 
@@ -187,7 +187,7 @@ fn child(
         amount_sat,
         takes_all: false,
         replaces: None,
-        psbt,
+        tx: psbt,
     })
 }
 

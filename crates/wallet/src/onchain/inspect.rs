@@ -64,7 +64,7 @@ impl OnchainWallet {
     /// # Errors
     /// If the file can't be read.
     pub async fn balance(&self) -> Result<Balance, OnchainError> {
-        self.read(|wallet, db| balance(wallet, db)).await
+        self.read(balance).await
     }
 
     /// The outputs that aren't spent, largest first.

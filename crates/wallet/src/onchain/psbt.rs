@@ -146,7 +146,7 @@ impl OnchainWallet {
     ) -> Result<Spend, OnchainError> {
         let psbt = finalise(&parse_psbt(text)?)?;
         let (id, fee_sat) = (id.to_owned(), fee(&psbt)?);
-        let tx = extract(psbt.clone())?;
+        let tx = extract(psbt);
         let words = format!("psbt {}", tx.compute_txid());
         let spend = self.write(move |wallet, db| {
             if let Some(earlier) = store::spend(db, &id)? {
@@ -163,7 +163,7 @@ impl OnchainWallet {
                 amount_sat,
                 takes_all: false,
                 replaces: None,
-                psbt: tx,
+                tx,
             };
             record(wallet, db, id, words, prepared, fee_sat, now_ms)
         });

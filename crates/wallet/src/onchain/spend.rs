@@ -40,7 +40,7 @@ impl OnchainWallet {
                 amount_sat: draft.amount_sat,
                 takes_all: request.amount == HowMuch::All,
                 replaces: None,
-                psbt: draft.psbt,
+                tx: draft.psbt,
             })
         })
         .await
@@ -65,8 +65,8 @@ impl OnchainWallet {
             }
             let keys = keys.ok_or(OnchainError::WatchOnly)?;
             let mut prepared = prepare(wallet, db)?;
-            let fee_sat = fee(&prepared.psbt)?;
-            let tx = sign(wallet, &keys, &mut prepared.psbt)?;
+            let fee_sat = fee(&prepared.tx)?;
+            let tx = sign(wallet, &keys, &mut prepared.tx)?;
             record(wallet, db, id, words, prepared.of(tx), fee_sat, now_ms)
         });
         self.push(spend.await?, now_ms).await
@@ -105,9 +105,6 @@ impl OnchainWallet {
     }
 
     /// A payment by its id.
-    ///
-    /// # Errors
-    /// `IdempotencyConflict` never; `Database` if the file can't be read.
     pub(crate) async fn spend(&self, id: &str) -> Result<Spend, OnchainError> {
         let id = id.to_owned();
         self.read(move |wallet, db| {
@@ -132,13 +129,13 @@ impl OnchainWallet {
 }
 
 /// A transaction that isn't signed yet, and what it is for.
-pub(crate) struct Prepared<T = Psbt> {
+pub(crate) struct Prepared<Tx = Psbt> {
     pub kind: SpendKind,
     pub address: Option<String>,
     pub amount_sat: u64,
     pub takes_all: bool,
     pub replaces: Option<bitcoin::Txid>,
-    pub psbt: T,
+    pub tx: Tx,
 }
 
 impl Prepared {
@@ -150,7 +147,7 @@ impl Prepared {
             amount_sat: self.amount_sat,
             takes_all: self.takes_all,
             replaces: self.replaces,
-            psbt: tx,
+            tx,
         }
     }
 }
@@ -269,12 +266,12 @@ pub(crate) fn sign(
     if !is_final {
         return Err(OnchainError::PsbtIncomplete);
     }
-    extract(psbt.clone())
+    Ok(extract(psbt.clone()))
 }
 
 /// The finished transaction. Its fee was checked, so the library's own bound doesn't matter.
-pub(crate) fn extract(psbt: Psbt) -> Result<Transaction, OnchainError> {
-    Ok(psbt.extract_tx_unchecked_fee_rate())
+pub(crate) fn extract(psbt: Psbt) -> Transaction {
+    psbt.extract_tx_unchecked_fee_rate()
 }
 
 /// What a draft costs.
@@ -325,12 +322,12 @@ pub(crate) fn record(
     fee_sat: u64,
     now_ms: i64,
 ) -> Result<SpendRow, OnchainError> {
-    let tx = prepared.psbt;
-    if let Some(replaced) = prepared.replaces {
-        if let Some(replaced) = wallet.tx_graph().get_tx(replaced) {
-            let at = last_seen(wallet, &replaced, now_ms);
-            wallet.apply_evicted_txs([(replaced.compute_txid(), at)]);
-        }
+    let tx = prepared.tx;
+    if let Some(txid) = prepared.replaces
+        && let Some(replaced) = wallet.tx_graph().get_tx(txid)
+    {
+        let at = last_seen(wallet, &replaced, now_ms);
+        wallet.apply_evicted_txs([(txid, at)]);
     }
     show_unconfirmed(wallet, &tx, now_ms);
     let spend = SpendRow {

@@ -270,7 +270,8 @@ mod tests {
     use bitcoin::bip32::Xpriv;
     use sandbox::Sandbox;
 
-    use super::super::{HowMuch, SpendRequest};
+    use super::super::spend::{CoinChoice, Prepared, draft};
+    use super::super::{HowMuch, SpendKind, SpendRequest};
     use super::*;
 
     /// A disk without room, as far as SQLite can tell: the file may not grow.
@@ -295,8 +296,8 @@ mod tests {
         let master = Xpriv::new_master(network, &[1; 64]).unwrap();
         let keys = Arc::new(Keys::bip86(&master, network).unwrap());
         let chain = ChainSource::esplora(&sandbox.url(), network, Duration::from_secs(10)).unwrap();
-        let wallet = OnchainWallet::open(&folder.path().join("w.db"), keys, chain);
-        let wallet = wallet.await.unwrap();
+        let path = folder.path().join("w.db");
+        let wallet = OnchainWallet::open(&path, keys, chain).await.unwrap();
         let address = wallet.address().await.unwrap().address;
         let address: bitcoin::Address<_> = address.parse().unwrap();
         let address = address.assume_checked();
@@ -312,20 +313,14 @@ mod tests {
         // Its row alone takes more than a page.
         let refused = wallet
             .pay("one", words, 2_000_000, move |wallet, db| {
-                let draft = super::super::spend::draft(
-                    wallet,
-                    db,
-                    &request,
-                    2.0,
-                    super::super::spend::CoinChoice::Usual,
-                )?;
-                Ok(super::super::spend::Prepared {
-                    kind: super::super::SpendKind::Send,
+                let draft = draft(wallet, db, &request, 2.0, CoinChoice::Usual)?;
+                Ok(Prepared {
+                    kind: SpendKind::Send,
                     address: None,
                     amount_sat: draft.amount_sat,
                     takes_all: false,
                     replaces: None,
-                    psbt: draft.psbt,
+                    tx: draft.psbt,
                 })
             })
             .await

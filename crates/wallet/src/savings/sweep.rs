@@ -236,7 +236,7 @@ impl Sweep {
             amount_sat: draft.amount_sat,
             takes_all: false,
             replaces: None,
-            psbt: tx,
+            tx,
         };
         let words = format!("sweep {index}");
         let spend = record(wallet, db, id, words, prepared, draft.fee_sat, self.now_ms)?;

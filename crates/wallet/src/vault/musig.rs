@@ -77,7 +77,7 @@ impl Session {
     fn secret_nonce(&self, seed: &NonceSeed, secret: Scalar, round: u32) -> SecNonce {
         let aggregate: Point = self.context.aggregated_pubkey();
         let round = round.to_le_bytes();
-        SecNonce::build_with_seckey(&*seed.0, secret)
+        SecNonce::build_with_seckey(*seed.0, secret)
             .with_message(&self.message)
             .with_aggregated_pubkey(aggregate)
             .with_extra_input(&round)

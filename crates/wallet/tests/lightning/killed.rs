@@ -138,14 +138,17 @@ async fn resolve(world: &World, alice: &Lightning, bob: &Lightning, asked: &Aske
         return succeeded(&payment);
     }
     let _ = alice.connect(bob.node_id(), &address(bob)).await;
-    for _ in 0..60 {
+    // An offer whose channel is gone fails when the library stops waiting, after two minutes.
+    for _ in 0..600 {
         let quick = std::time::Duration::from_millis(300);
         let payment = alice.wait_payment(asked.id, quick).await.unwrap();
         if payment.status.is_final() {
             return succeeded(&payment);
         }
-        // Blocks don't hurt a channel that is open.
-        world.mine(3, &[alice, bob]).await;
+        if world.sandbox.tip().height < 2_000 {
+            // Blocks don't hurt a channel that is open.
+            world.mine(3, &[alice, bob]).await;
+        }
     }
     panic!("the payment doesn't resolve");
 }
@@ -154,14 +157,10 @@ async fn every_kill_resolves(is_offer: bool) {
     let world = World::new();
     let (alice, bob) = world.pair().await;
     let dir = world.dir.path().join("alice");
+    let mut asked = ask(&bob, is_offer, 0).await;
     alice.stop().await;
     let (mut unsent, mut closes, mut writes) = (0, 0, 0);
     loop {
-        until("an offer can be made", || async {
-            bob.offer(None, "tea".into(), None).await.is_ok()
-        })
-        .await;
-        let asked = ask(&bob, is_offer, writes).await;
         let before_msat = received_msat(&bob).await;
         let was_killed = kill_after(writes, &dir, world.sandbox.url(), &bob, &asked).await;
 
@@ -173,6 +172,10 @@ async fn every_kill_resolves(is_offer: bool) {
             closes += 1;
             world.fund(&alice).await;
             world.channel(&alice, &bob).await;
+            if is_offer {
+                // The old one names the channel that is no more.
+                asked.text = ask(&bob, is_offer, writes).await.text;
+            }
         }
         if !is_paid {
             // It may be paid anew, and is paid once.
@@ -198,12 +201,16 @@ async fn every_kill_resolves(is_offer: bool) {
             })
             .await;
         }
-        alice.stop().await;
         if !was_killed {
+            alice.stop().await;
             break;
         }
         writes += 1;
         assert!(writes < WRITES_MAX);
+        // Who has no peer can make no offer.
+        connect(&alice, &bob).await;
+        asked = ask(&bob, is_offer, writes).await;
+        alice.stop().await;
     }
     println!("killed at {writes} writes: {unsent} never sent, {closes} channels closed");
     assert!(writes > 5, "{writes}");
@@ -215,7 +222,9 @@ async fn an_invoice_that_was_being_paid_is_paid_once_or_not() {
     every_kill_resolves(false).await;
 }
 
+/// Some of its turns wait for the library's own patience, which is minutes.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
 async fn an_offer_that_was_being_paid_is_paid_once_or_not() {
     every_kill_resolves(true).await;
 }

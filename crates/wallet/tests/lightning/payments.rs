@@ -98,14 +98,15 @@ async fn a_payment_is_held_until_it_is_claimed_or_failed() {
         let mut events = bob.events();
         let held = bob.hold_invoice(hash, asking(AMOUNT_MSAT)).await.unwrap();
         let id = alice.pay(request(&held.text)).await.unwrap();
-        let event = next(&mut events).await;
-        let Event::PaymentClaimable {
-            id: claimable,
-            amount_msat,
-            deadline_height: Some(deadline_height),
-        } = event
-        else {
-            panic!("{event:?}")
+        let (claimable, amount_msat, deadline_height) = loop {
+            if let Event::PaymentClaimable {
+                id,
+                amount_msat,
+                deadline_height: Some(deadline_height),
+            } = next(&mut events).await
+            {
+                break (id, amount_msat, deadline_height);
+            }
         };
         assert_eq!((claimable, amount_msat), (hash, AMOUNT_MSAT));
         assert!(deadline_height > world.sandbox.tip().height);

@@ -120,10 +120,10 @@ async fn money_in_a_block_is_believed_only_with_a_proof() {
                 (path.to_owned(), change)
             })
         },
-        // A header that no work was done for.
+        // Another header than the block has.
         |path| {
             path.ends_with("/header").then(|| {
-                let change: fn(String) -> String = |body| format!("{}00000000", &body[..152]);
+                let change: fn(String) -> String = |body| format!("{}ffffffff", &body[..152]);
                 (path.to_owned(), change)
             })
         },

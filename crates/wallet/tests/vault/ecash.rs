@@ -54,7 +54,7 @@ impl Till {
         let payer = wallet("payer.db", 2).await;
         let receiver = wallet("receiver.db", 3).await;
         let quote = payer.quote_funding(100).await.unwrap();
-        payer.fund(&quote).await.unwrap();
+        payer.fund(&quote.id).await.unwrap();
         Self {
             _dir: dir,
             payer,
