@@ -105,8 +105,16 @@ impl Node {
         let view = self.backup_view();
         let is_real = self.inner.config.network == crate::config::Network::Mainnet;
         let (ok, detail, hint) = match (view.trouble(), view.written_ms, view.is_phrase_confirmed) {
-            (Some(trouble), ..) => (false, trouble, "check the path, its permissions and the disk's free space"),
-            (None, None, _) => (!is_real, "there is no backup yet".into(), "run `freehold backup`"),
+            (Some(trouble), ..) => (
+                false,
+                trouble,
+                "check the path, its permissions and the disk's free space",
+            ),
+            (None, None, _) => (
+                !is_real,
+                "there is no backup yet".into(),
+                "run `freehold backup`",
+            ),
             (None, Some(_), false) => (
                 !is_real,
                 "there is a backup, but nobody confirmed to have the recovery phrase".into(),

@@ -25,7 +25,9 @@ impl Place {
     async fn wallet(&self, name: &str, seed: [u8; 64]) -> EcashWallet {
         let path: &Path = &self.dir.path().join(name);
         let access = MintAccess::Embedded(self.mint.clone());
-        EcashWallet::open(path, MINT_URL, seed, access).await.unwrap()
+        EcashWallet::open(path, MINT_URL, seed, access)
+            .await
+            .unwrap()
     }
 }
 
@@ -54,7 +56,10 @@ async fn spend(wallet: &EcashWallet, stranger: &EcashWallet, sat: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_isnt_spent_is_found_and_no_secret_is_used_twice() {
     let place = Place::new().await;
-    let (lost, stranger) = (place.wallet("lost", SEED).await, place.wallet("s", [3; 64]).await);
+    let (lost, stranger) = (
+        place.wallet("lost", SEED).await,
+        place.wallet("s", [3; 64]).await,
+    );
     fund(&lost, 300).await;
     // More secrets than one question asks about.
     for _ in 0..40 {
@@ -68,19 +73,38 @@ async fn what_isnt_spent_is_found_and_no_secret_is_used_twice() {
     let found = place.wallet("found", SEED).await;
     found.close();
     let refused = found.issue(1).await.unwrap_err();
-    assert_eq!((refused.code(), refused.is_unknown()), ("ecash_restoring", true));
+    assert_eq!(
+        (refused.code(), refused.is_unknown()),
+        ("ecash_restoring", true)
+    );
     let mut told = Vec::new();
     let alone = found.recovery().await;
-    let first = alone.rescan(&SEED, |rescan| told.push(rescan)).await.unwrap();
+    let first = alone
+        .rescan(&SEED, |rescan| told.push(rescan))
+        .await
+        .unwrap();
     // What was handed out and not redeemed is found too.
     assert_eq!((first.unspent_sat, first.pending_sat), (260, 0));
-    assert!(first.asked > 300 && told.len() as u64 >= first.asked / 100, "{first:?}");
-    assert_eq!(alone.rescan(&SEED, |_| {}).await.unwrap(), first, "the second scan differs");
+    assert!(
+        first.asked > 300 && told.len() as u64 >= first.asked / 100,
+        "{first:?}"
+    );
+    assert_eq!(
+        alone.rescan(&SEED, |_| {}).await.unwrap(),
+        first,
+        "the second scan differs"
+    );
     // One token is somebody's; the other is fetched back, before its recipient is.
-    assert_eq!(alone.let_go(std::slice::from_ref(&handed)).await.unwrap(), 20);
+    assert_eq!(
+        alone.let_go(std::slice::from_ref(&handed)).await.unwrap(),
+        20
+    );
     let back = alone.reclaim_token(&reserved).await.unwrap();
     assert_eq!(back, Reclaimed::Ours { amount_sat: 30 });
-    assert_eq!(alone.reclaim_token(&reserved).await.unwrap(), Reclaimed::Theirs);
+    assert_eq!(
+        alone.reclaim_token(&reserved).await.unwrap(),
+        Reclaimed::Theirs
+    );
     drop(alone);
     found.reopen();
     assert_eq!(unspent_sat(&found).await, 240);
@@ -107,6 +131,11 @@ async fn another_seed_finds_nothing() {
     let place = Place::new().await;
     fund(&place.wallet("a", SEED).await, 50).await;
     let other = place.wallet("b", [9; 64]).await;
-    let found = other.recovery().await.rescan(&[9; 64], |_| {}).await.unwrap();
+    let found = other
+        .recovery()
+        .await
+        .rescan(&[9; 64], |_| {})
+        .await
+        .unwrap();
     assert_eq!((found.unspent_sat, found.asked), (0, 300));
 }

@@ -73,9 +73,8 @@ pub async fn run(output: Output, client: &Client, args: BackupArgs) -> Result<()
         return output.show(client.get("/api/backup").await?, super::status::backup);
     }
     let path = args.file.map(std::path::absolute).transpose();
-    let path = path.map_err(|error| {
-        Failure::user("file_error", error.to_string(), "name a file to write")
-    })?;
+    let path = path
+        .map_err(|error| Failure::user("file_error", error.to_string(), "name a file to write"))?;
     let written = client.post("/api/backup", &BackupInput { path }).await?;
     output.show(written, written_words)
 }
@@ -148,9 +147,17 @@ fn words(words: &[String]) -> String {
         let word = words.get(index)?;
         Some(format!("{:>2}  {word:<12}", index + 1))
     };
-    let line = |row| (0..COLUMNS).filter_map(|column| cell(row, column)).collect::<String>();
+    let line = |row| {
+        (0..COLUMNS)
+            .filter_map(|column| cell(row, column))
+            .collect::<String>()
+    };
     let lines: Vec<String> = (0..rows).map(line).collect();
-    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+    lines
+        .iter()
+        .map(|line| line.trim_end())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A line of standard input; none at its end.
@@ -158,7 +165,11 @@ pub fn read_line() -> Result<Option<String>> {
     let mut line = String::new();
     let read = io::stdin().lock().take(LINE_BYTES_MAX).read_line(&mut line);
     let count = read.map_err(|error| {
-        Failure::user("input_unreadable", error.to_string(), "type the answer as text")
+        Failure::user(
+            "input_unreadable",
+            error.to_string(),
+            "type the answer as text",
+        )
     })?;
     Ok((count > 0).then(|| line.trim().to_owned()))
 }

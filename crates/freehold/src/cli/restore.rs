@@ -60,7 +60,8 @@ pub async fn offline(context: &Context, args: RestoreArgs) -> Result<()> {
         output.note("Type the 24 words of the recovery phrase, then Enter:");
     }
     let words = tokio::task::spawn_blocking(read_words).await;
-    let words = words.map_err(|error| crate::failure::Failure::ours("no_input", error.to_string()))??;
+    let words =
+        words.map_err(|error| crate::failure::Failure::ours("no_input", error.to_string()))??;
     let from = match (args.file, args.phrase_only) {
         (Some(file), _) => From::File(file),
         (None, true) => From::PhraseOnly,
@@ -115,7 +116,10 @@ fn progress(scan: &Scan) -> String {
         asked,
         found_sat,
     } = scan;
-    format!("{wallet}: asked for {asked} secrets, {} found", sat(*found_sat))
+    format!(
+        "{wallet}: asked for {asked} secrets, {} found",
+        sat(*found_sat)
+    )
 }
 
 fn described(restored: &Restored, value: &Value) -> String {
@@ -163,7 +167,10 @@ fn described(restored: &Restored, value: &Value) -> String {
         ));
     }
     if let Some(file) = &restored.config_file {
-        lines.push(format!("The configuration file of the backup is {}.", file.display()));
+        lines.push(format!(
+            "The configuration file of the backup is {}.",
+            file.display()
+        ));
     }
     if !restored.gone.is_empty() {
         lines.push("What doesn't come back:".into());
@@ -204,6 +211,10 @@ fn status(view: &ReturnView) -> String {
     if view.is_mint_closed {
         lines.push("mint: closed to others (`freehold restore open-mint` opens it)".into());
     }
-    lines.extend(view.trouble.iter().map(|trouble| format!("WAITS: {trouble}")));
+    lines.extend(
+        view.trouble
+            .iter()
+            .map(|trouble| format!("WAITS: {trouble}")),
+    );
     lines.join("\n")
 }

@@ -89,7 +89,9 @@ pub fn backup(view: BackupView) -> String {
         ("backup", view.path.display().to_string()),
         ("written", written(view.written_ms)),
     ];
-    let channels = view.channels.map(|count| ("channels", format!("{count} in it")));
+    let channels = view
+        .channels
+        .map(|count| ("channels", format!("{count} in it")));
     lines.extend(channels);
     lines.extend(view.error.into_iter().map(|error| ("FAILED", error)));
     lines.extend(view.left_out.into_iter().map(|what| ("LEFT OUT", what)));

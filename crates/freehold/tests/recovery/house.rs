@@ -15,7 +15,10 @@ use crate::common::{Home, Outsider, told, waiting};
 /// Runs the program with something to read on its standard input.
 pub fn typed(home: &Home, args: &[&str], input: &str) -> Output {
     let mut command = home.command(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // Whoever refuses early doesn't read.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
@@ -35,7 +38,10 @@ pub fn typed_fails(home: &Home, args: &[&str], input: &str, code: &str) {
     let output = typed(home, &[args, &["--json"]].concat(), input);
     assert!(!output.status.success(), "{args:?}: {}", told(&output));
     let text = String::from_utf8_lossy(&output.stderr);
-    let error = text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
+    let error = text
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Value>(line).ok());
     let error = error.unwrap_or_else(|| panic!("{args:?}: {}", told(&output)));
     assert_eq!(error["error"]["code"], code, "{args:?}: {}", told(&output));
 }
@@ -45,7 +51,10 @@ pub fn phrase(home: &Home) -> String {
     let args = ["backup", "phrase", "--yes-print", "--json"];
     let shown: Value = serde_json::from_slice(&typed(home, &args, "").stdout).unwrap();
     let words = shown["words"].as_array().unwrap().iter();
-    words.map(|word| word.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.as_str().unwrap())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The folder of the home's network.
@@ -90,9 +99,13 @@ pub async fn seller(url: &str, price_sat: u64) -> String {
                 }
             }
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            let token = text.split_whitespace().find(|word| word.starts_with("cashuB"));
+            let token = text
+                .split_whitespace()
+                .find(|word| word.starts_with("cashuB"));
             let (status, header) = match token {
-                Some(token) if outsider.try_redeem(token).await.is_ok() => ("200 OK", String::new()),
+                Some(token) if outsider.try_redeem(token).await.is_ok() => {
+                    ("200 OK", String::new())
+                }
                 Some(_) => ("400 Bad Request", String::new()),
                 None => ("402 Payment Required", format!("X-Cashu: {request}\r\n")),
             };

@@ -28,10 +28,14 @@ async fn a_backup_from_before_the_payments_restores_to_the_right_sum() {
     let home = Home::without_model_on("sandbox", "");
     let node = Node::start(&home).await;
     let status = ["lightning", "status"];
-    until("a channel", &home, &status, |lightning| lightning["channels_usable"] == 1);
+    until("a channel", &home, &status, |lightning| {
+        lightning["channels_usable"] == 1
+    });
     // Kept by itself since the channel was opened.
     let kept = folder(&home, "sandbox").join("backup/freehold-sandbox.age");
-    until("a backup", &home, &["backup", "status"], |view| view["channels"] == 1);
+    until("a backup", &home, &["backup", "status"], |view| {
+        view["channels"] == 1
+    });
     let early = home.scratch().join("early.age");
     std::fs::copy(&kept, &early).unwrap();
     let words = phrase(&home);
@@ -48,9 +52,12 @@ async fn a_backup_from_before_the_payments_restores_to_the_right_sum() {
     let restored = typed_ok(&home, &["restore", early.to_str().unwrap()], &words);
     assert_eq!(restored["channels"], 1, "{restored:#}");
     node.restart().await;
-    until("the channel is swept", &home, &["restore", "status"], |view| {
-        view["restore"]["progress"]["channels_done"] == true
-    });
+    until(
+        "the channel is swept",
+        &home,
+        &["restore", "status"],
+        |view| view["restore"]["progress"]["channels_done"] == true,
+    );
     home.json(&["lightning", "sync"]);
     let after = until("the coins", &home, &status, |lightning| {
         number(lightning, "onchain_sat") > number(&before, "onchain_sat")

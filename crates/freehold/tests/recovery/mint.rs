@@ -28,7 +28,10 @@ async fn a_mint_from_a_backup_deals_with_nobody_until_it_is_opened() {
     home.assert_ledger_sound();
     node.restart().await;
     let refused = node.get("/mint/v1/info", Pay::Nothing).await;
-    assert_eq!((refused.status, refused.code().as_str()), (503, "mint_closed"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (503, "mint_closed")
+    );
     let cheat = Outsider::at(&node.url()).await;
     assert!(cheat.try_redeem(&early).await.is_err(), "spent twice");
     // The node itself goes on, with secrets that it never used.

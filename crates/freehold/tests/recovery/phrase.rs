@@ -20,7 +20,12 @@ async fn mainnet_waits_for_the_phrase() {
     let words: Vec<&str> = words.split(' ').collect();
     assert_eq!(words.len(), 24);
     let args = ["backup", "phrase", "--yes-print"];
-    typed_fails(&home, &args, "nonsense\n".repeat(4).as_str(), "phrase_mismatch");
+    typed_fails(
+        &home,
+        &args,
+        "nonsense\n".repeat(4).as_str(),
+        "phrase_mismatch",
+    );
     typed_fails(&home, &args, "", "phrase_unconfirmed");
     let (_, error) = home.error(&["status"]);
     assert_eq!(error["error"]["code"], "phrase_unconfirmed");
@@ -45,7 +50,10 @@ fn answer(home: &Home, words: &[&str]) {
     while asked < 4 {
         let mut line = String::new();
         assert!(stderr.read_line(&mut line).unwrap() > 0, "it asks no more");
-        let position = line.trim().strip_prefix("word ").and_then(|rest| rest.strip_suffix('?'));
+        let position = line
+            .trim()
+            .strip_prefix("word ")
+            .and_then(|rest| rest.strip_suffix('?'));
         let Some(position) = position.and_then(|text| text.parse::<usize>().ok()) else {
             continue;
         };
@@ -73,11 +81,19 @@ async fn the_words_are_in_no_file_but_the_seed() {
     let mut files = vec![folder];
     while let Some(path) = files.pop() {
         if path.is_dir() {
-            files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            files.extend(
+                std::fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
-        let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        let has = |text: &str| {
+            bytes
+                .windows(text.len())
+                .any(|part| part == text.as_bytes())
+        };
         let is_seed = path.file_name().is_some_and(|name| name == "seed");
         assert!(!has(&words) && !has(secret), "{}", path.display());
         assert_eq!(has(seed.trim()), is_seed, "{}", path.display());

@@ -35,15 +35,40 @@ async fn what_is_wrong_is_refused_and_changes_nothing() {
     }
     let huge = fs::File::create(file("huge.age")).unwrap();
     huge.set_len(9 << 30).unwrap();
-    typed_fails(&empty, &["restore", &file("huge.age")], &words, "backup_too_large");
-    typed_fails(&empty, &["restore", &file("none.age")], &words, "backup_file");
+    typed_fails(
+        &empty,
+        &["restore", &file("huge.age")],
+        &words,
+        "backup_too_large",
+    );
+    typed_fails(
+        &empty,
+        &["restore", &file("none.age")],
+        &words,
+        "backup_file",
+    );
 
     let stranger = phrase(&Home::without_model());
-    typed_fails(&empty, &["restore", &good], &stranger, "backup_wrong_phrase");
-    typed_fails(&empty, &["restore", &good], "abandon about\n", "phrase_invalid");
+    typed_fails(
+        &empty,
+        &["restore", &good],
+        &stranger,
+        "backup_wrong_phrase",
+    );
+    typed_fails(
+        &empty,
+        &["restore", &good],
+        "abandon about\n",
+        "phrase_invalid",
+    );
     let mut swapped: Vec<&str> = words.split(' ').collect();
     swapped.swap(3, 17);
-    typed_fails(&empty, &["restore", &good], &swapped.join(" "), "phrase_invalid");
+    typed_fails(
+        &empty,
+        &["restore", &good],
+        &swapped.join(" "),
+        "phrase_invalid",
+    );
     let args = ["restore", &good, "--network", "signet"];
     typed_fails(&empty, &args, &words, "backup_network");
     // Nothing that was refused left anything behind.

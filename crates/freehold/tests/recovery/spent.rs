@@ -30,7 +30,9 @@ impl World {
     }
 
     fn held_sat(&self) -> u64 {
-        self.home.json(&["ledger", "check"])["ecash_held_sat"].as_u64().unwrap()
+        self.home.json(&["ledger", "check"])["ecash_held_sat"]
+            .as_u64()
+            .unwrap()
     }
 
     fn scout(&self) -> Value {
@@ -84,9 +86,10 @@ async fn a_stale_backup_and_the_phrase_alone_bring_back_what_is_there() {
     assert_eq!(scout["balance_sat"], held_sat, "{scout}");
     // What is missing isn't the purse's spending.
     assert_eq!(scout["spent_total_sat"], PRICE_SAT, "{scout}");
-    let lost = world.transfers().into_iter().find(|transfer| {
-        transfer["id"].as_str().unwrap().ends_with(":lost")
-    });
+    let lost = world
+        .transfers()
+        .into_iter()
+        .find(|transfer| transfer["id"].as_str().unwrap().ends_with(":lost"));
     assert_eq!(lost.unwrap()["amount_msat"], 2 * PRICE_SAT * 1_000);
 
     // And it goes on: new secrets are new.
@@ -107,7 +110,10 @@ async fn while_the_mint_is_away_nothing_is_spent_and_it_goes_on_when_it_is_back(
     wipe(&folder(&world.home, "play"), &[]);
     world.mint.kill9();
     let restored = typed_ok(&world.home, &["restore", &backup], &words);
-    assert!(restored["ecash"].is_null() && restored["trouble"].is_string(), "{restored:#}");
+    assert!(
+        restored["ecash"].is_null() && restored["trouble"].is_string(),
+        "{restored:#}"
+    );
     let (_, error) = world.home.error(&["purse", "fund", "scout", "--sat", "5"]);
     assert_eq!(error["error"]["code"], "ecash_restoring");
     world.mint.restart().await;

@@ -173,7 +173,9 @@ impl<W: Write> Writer<W> {
             // Its length isn't known before it is written.
             .large_file(true)
             .unix_permissions(0o600);
-        self.zip.start_file(name, options).map_err(|e| unwritable(&e))
+        self.zip
+            .start_file(name, options)
+            .map_err(|e| unwritable(&e))
     }
 }
 
@@ -396,10 +398,16 @@ mod tests {
     fn another_format_or_an_unknown_part_is_refused() {
         let mut newer = manifest(&[]);
         newer.version = VERSION + 1;
-        assert_eq!(read(&vouched(&newer, &[]), &KEY).unwrap_err().code(), "backup_version");
+        assert_eq!(
+            read(&vouched(&newer, &[]), &KEY).unwrap_err().code(),
+            "backup_version"
+        );
         let mut other = manifest(&[]);
         other.format = "something".into();
-        assert_eq!(read(&vouched(&other, &[]), &KEY).unwrap_err().code(), "backup_damaged");
+        assert_eq!(
+            read(&vouched(&other, &[]), &KEY).unwrap_err().code(),
+            "backup_damaged"
+        );
         let mut huge = manifest(&[(Part::Mint, b"")]);
         for part in huge.parts.values_mut() {
             part.bytes = PART_BYTES_MAX + 1;

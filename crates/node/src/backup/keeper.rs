@@ -158,7 +158,9 @@ impl Node {
         // What changes from here on may be in the backup or not: it counts as not.
         let (seen, created_ms) = (self.seen(), now_ms());
         let channels = self.channels_text().await;
-        let count = channels.as_ref().map_or(0, |text| count_of(text.as_deref()));
+        let count = channels
+            .as_ref()
+            .map_or(0, |text| count_of(text.as_deref()));
         let written = match channels {
             Ok(channels) => self.snapshot(path.clone(), channels, created_ms).await,
             Err(error) => Err(error),
@@ -219,13 +221,13 @@ impl Node {
         }
     }
 
-    fn note_written(
-        &self,
-        written: &Result<(LeftOut, String)>,
-        created_ms: i64,
-        channels: usize,
-    ) {
-        let mut view = self.inner.keeper.view.lock().unwrap_or_else(PoisonError::into_inner);
+    fn note_written(&self, written: &Result<(LeftOut, String)>, created_ms: i64, channels: usize) {
+        let mut view = self
+            .inner
+            .keeper
+            .view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         match written {
             Ok((left_out, _)) => {
                 view.written_ms = Some(created_ms);
@@ -260,7 +262,9 @@ impl Node {
             .db
             .write(|tx| -> Result<_> {
                 let sql = "SELECT value FROM meta WHERE key = ?1";
-                Ok(tx.query_row(sql, [CHANNELS_KEY], |row| row.get(0)).optional()?)
+                Ok(tx
+                    .query_row(sql, [CHANNELS_KEY], |row| row.get(0))
+                    .optional()?)
             })
             .await
     }
@@ -275,7 +279,12 @@ impl Node {
                     Err(error) => copy.error = Some(error.to_string()),
                 }
             }
-            let mut view = node.inner.keeper.view.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut view = node
+                .inner
+                .keeper
+                .view
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             view.copies.clone_from(&copies);
             copies
         };
@@ -295,7 +304,11 @@ impl Node {
     /// Writes the backup whenever it has to be, for as long as the node runs. A backup that can't be written never
     /// stops the node: `status` and `doctor` show it.
     pub(crate) async fn keep_backed_up(&self) {
-        let mut events = self.inner.cashier.as_ref().map(|cashier| cashier.lightning().events());
+        let mut events = self
+            .inner
+            .cashier
+            .as_ref()
+            .map(|cashier| cashier.lightning().events());
         let mut tick = tokio::time::interval(TICK.min(self.inner.config.backup.interval()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -329,7 +342,12 @@ impl Node {
         if age_ms.is_some_and(|age_ms| age_ms < interval_ms.unwrap_or(i64::MAX)) {
             return false;
         }
-        let seen = self.inner.keeper.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self
+            .inner
+            .keeper
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         view.error.is_some() || *seen != Some(self.seen())
     }
 }
@@ -347,7 +365,11 @@ async fn channel_event(events: &mut Option<broadcast::Receiver<Event>>) -> bool 
     };
     loop {
         match events.recv().await {
-            Ok(Event::ChannelPending { .. } | Event::ChannelReady { .. } | Event::ChannelClosed { .. }) => return true,
+            Ok(
+                Event::ChannelPending { .. }
+                | Event::ChannelReady { .. }
+                | Event::ChannelClosed { .. },
+            ) => return true,
             // It may have been among those that were missed.
             Err(broadcast::error::RecvError::Lagged(_)) => return true,
             Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,

@@ -165,7 +165,10 @@ mod tests {
         let answers: Vec<_> = asked.iter().copied().map(right).collect();
         let mut wrong = answers.clone();
         wrong[2].1 = "zebra-".into();
-        assert_eq!(phrase.confirm(&wrong).unwrap_err().code(), "phrase_mismatch");
+        assert_eq!(
+            phrase.confirm(&wrong).unwrap_err().code(),
+            "phrase_mismatch"
+        );
         assert!(phrase.confirm(&answers[..1]).is_err());
         assert!(phrase.confirm(&[(0, "x".into())]).is_err());
         assert!(!is_confirmed(&config));

@@ -97,7 +97,13 @@ impl Booking<'_> {
         let rest_msat = amount_msat - owner_msat;
         if rest_msat > 0 {
             let what = format!("{}:lost-income", side.name);
-            self.book(&what, &Account::InferenceIncome, &side.asset, rest_msat, memo)?;
+            self.book(
+                &what,
+                &Account::InferenceIncome,
+                &side.asset,
+                rest_msat,
+                memo,
+            )?;
         }
         Ok(())
     }
@@ -106,7 +112,8 @@ impl Booking<'_> {
     /// purse's spending, and counts against no budget.
     fn gather(&self, amount_msat: u64) -> Result<()> {
         for purse in wallet::purse::list(self.db)? {
-            let lacking_msat = amount_msat.saturating_sub(available_msat(self.db, &Account::Owner)?);
+            let lacking_msat =
+                amount_msat.saturating_sub(available_msat(self.db, &Account::Owner)?);
             let account = Account::Purse(purse.name.clone());
             let part_msat = available_msat(self.db, &account)?.min(lacking_msat);
             if part_msat > 0 {
@@ -191,7 +198,8 @@ fn close_purse_payments(db: &Connection, now_ms: i64) -> Result<u64> {
     for (hash, attempt, cost_sat) in &open {
         let id = format!("purse-pay:{hash}:{attempt}");
         ledger::post(db, &id, sat_to_msat(*cost_sat), now_ms)?;
-        let sql = "UPDATE purse_payments SET state = 'settled', fee_sat = fee_max_sat, settled_ms = ?2
+        let sql =
+            "UPDATE purse_payments SET state = 'settled', fee_sat = fee_max_sat, settled_ms = ?2
                    WHERE payment_hash = ?1";
         db.execute(sql, (hash, now_ms))?;
     }
@@ -215,7 +223,8 @@ fn close_sales(db: &Connection, now_ms: i64) -> Result<u64> {
             };
             ledger::transfer(db, &transfer)?;
         }
-        let sql = "UPDATE sales SET state = 'settled', price_sat = received_sat, error_code = 'restored',
+        let sql =
+            "UPDATE sales SET state = 'settled', price_sat = received_sat, error_code = 'restored',
                    error_message = ?2, settled_ms = ?3 WHERE id = ?1";
         db.execute(sql, (id, REASON, now_ms))?;
     }
@@ -249,7 +258,9 @@ mod tests {
 
     /// Runs `test` on books with two purses, in one transaction.
     fn with_books<T: Send + 'static>(test: impl FnOnce(&Connection) -> T + Send + 'static) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let db = Db::in_memory().unwrap();
         runtime
             .block_on(db.write(|tx| -> Result<T> {
@@ -321,7 +332,10 @@ mod tests {
             let closed = close_unknown(db, 3).unwrap();
             assert_eq!((closed.payments, closed.sales), (1, 1));
             assert_eq!(close_unknown(db, 4).unwrap(), Closed::default());
-            assert!(matches!(books::begin(db, &new).unwrap(), books::Begun::Before(_)));
+            assert!(matches!(
+                books::begin(db, &new).unwrap(),
+                books::Begun::Before(_)
+            ));
             assert_eq!(balance_sat(db, &Account::OwnerLightning), 59);
             assert_eq!(balance_sat(db, &Account::SalesHeld), 0);
             assert!(ledger::pending(db).unwrap().is_empty());

@@ -161,7 +161,10 @@ fn unpack_all(config: &Config, seed: &Seed, backup: Option<&Path>) -> Result<Unp
     };
     let keys = BackupKeys::of(seed)?;
     let mut archive: Opened = Archive::open(keys.open(path)?, &keys.mac)?;
-    let (found, wanted) = (archive.manifest().network.clone(), config.network.to_string());
+    let (found, wanted) = (
+        archive.manifest().network.clone(),
+        config.network.to_string(),
+    );
     if found != wanted {
         return Err(BackupError::Network { found, wanted }.into());
     }
@@ -178,7 +181,11 @@ fn unpack_all(config: &Config, seed: &Seed, backup: Option<&Path>) -> Result<Unp
         created_ms: Some(archive.manifest().created_ms),
         channels: channels(&mut archive)?,
         has_mint,
-        has_config: unpack(&mut archive, Part::Config, &staging.join("config.restored.toml"))?,
+        has_config: unpack(
+            &mut archive,
+            Part::Config,
+            &staging.join("config.restored.toml"),
+        )?,
         has_calendar: unpack_calendar(&mut archive, &config.data_dir)?,
     })
 }
@@ -267,13 +274,18 @@ async fn prepare(
         })
         .await?;
     drop(db);
-    let channels = unpacked.channels.as_ref().map_or(0, |backup| backup.channels.len());
-    if let Some(backup) = unpacked.channels.filter(|backup| !backup.channels.is_empty()) {
+    let channels = unpacked
+        .channels
+        .as_ref()
+        .map_or(0, |backup| backup.channels.len());
+    if let Some(backup) = unpacked
+        .channels
+        .filter(|backup| !backup.channels.is_empty())
+    {
         let folder = staging.join("lightning");
         files::private_dir(&folder)?;
-        let restored = tokio::task::spawn_blocking(move || {
-            wallet::lightning::restore(&folder, &backup)
-        });
+        let restored =
+            tokio::task::spawn_blocking(move || wallet::lightning::restore(&folder, &backup));
         restored.await.map_err(|_| NodeError::Stopping)??;
     }
     Ok(Restored {
@@ -284,7 +296,12 @@ async fn prepare(
         config_file: unpacked
             .has_config
             .then(|| config.network_dir().join("config.restored.toml")),
-        gone: gone(config, &unpacked.created_ms, unpacked.has_mint, unpacked.has_calendar),
+        gone: gone(
+            config,
+            &unpacked.created_ms,
+            unpacked.has_mint,
+            unpacked.has_calendar,
+        ),
     })
 }
 
@@ -348,9 +365,9 @@ fn remove(path: &Path) -> Result<()> {
         false => std::fs::remove_file(path),
     };
     match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(NodeError::file(format!("removing {}", path.display()))(error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(NodeError::file(
+            format!("removing {}", path.display()),
+        )(error)),
         _ => Ok(()),
     }
 }

@@ -92,7 +92,9 @@ fn wallet_label(name: &str, generation: Option<&String>) -> String {
 impl Return {
     pub fn load(db: &rusqlite::Connection, seed: &Seed) -> Result<Self> {
         let (state, generations) = (state::load(db)?, state::generations(db)?);
-        let is_pending = state.as_ref().is_some_and(|state| state.progress.ecash.is_none());
+        let is_pending = state
+            .as_ref()
+            .is_some_and(|state| state.progress.ecash.is_none());
         let seeds = |name: &str| -> Vec<Zeroizing<[u8; 64]>> {
             let labels = std::iter::once(None).chain(generations.iter().map(Some));
             let labels = labels.filter(|_| is_pending);
@@ -122,21 +124,29 @@ impl Return {
     }
 
     fn state(&self) -> Option<Returning> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// True as long as the ecash wallets don't have all that is theirs.
     pub fn is_ecash_away(&self) -> bool {
-        self.state().is_some_and(|state| state.progress.ecash.is_none())
+        self.state()
+            .is_some_and(|state| state.progress.ecash.is_none())
     }
 
     /// True as long as channels are on their way back: the chain can't be compared with the books then.
     pub fn are_channels_away(&self) -> bool {
-        self.state().is_some_and(|state| !state.progress.channels_done)
+        self.state()
+            .is_some_and(|state| !state.progress.channels_done)
     }
 
     pub fn is_mint_closed(&self) -> bool {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).is_mint_closed
+        self.view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_mint_closed
     }
 
     fn show(&self, change: impl FnOnce(&mut ReturnView)) {
@@ -200,7 +210,11 @@ impl Node {
             }
         }
         self.close_restored_payments(&purses).await?;
-        let handed_out = self.inner.db.write(|tx| crate::serve::change_tokens(tx)).await?;
+        let handed_out = self
+            .inner
+            .db
+            .write(|tx| crate::serve::change_tokens(tx))
+            .await?;
         let handed_out_sat = till.let_go(&handed_out).await?;
         let held = Held {
             purses_sat: self.inner.purses.holdings().await?.unspent_sat,
@@ -217,7 +231,10 @@ impl Node {
             Ok(())
         })
         .await?;
-        tracing::info!(?held, "the ecash was looked for, and the books say what was found");
+        tracing::info!(
+            ?held,
+            "the ecash was looked for, and the books say what was found"
+        );
         self.inner.till.reopen();
         self.inner.purses.reopen();
         Ok(())
@@ -322,7 +339,9 @@ impl Node {
     /// If the database fails.
     pub async fn open_mint(&self) -> Result<ReturnView> {
         self.inner.db.write(|tx| state::open_mint(tx)).await?;
-        self.inner.returning.show(|view| view.is_mint_closed = false);
+        self.inner
+            .returning
+            .show(|view| view.is_mint_closed = false);
         Ok(self.return_view())
     }
 

@@ -97,10 +97,12 @@ impl BackupKeys {
         }
         let decryptor = Decryptor::new(from).map_err(|e| BackupError::damaged(&e))?;
         let identity: &dyn age::Identity = &self.identity;
-        decryptor.decrypt(once(identity)).map_err(|error| match error {
-            DecryptError::NoMatchingKeys => BackupError::WrongPhrase,
-            other => BackupError::damaged(&other),
-        })
+        decryptor
+            .decrypt(once(identity))
+            .map_err(|error| match error {
+                DecryptError::NoMatchingKeys => BackupError::WrongPhrase,
+                other => BackupError::damaged(&other),
+            })
     }
 }
 
@@ -135,7 +137,12 @@ mod tests {
         assert_eq!(open(&keys("07"), &sealed).unwrap(), b"hello");
         let error = open(&keys("08"), &sealed).unwrap_err();
         assert_eq!(error.code(), "backup_wrong_phrase");
-        for bad in [&b""[..], b"age-encryption.org/v1\n", &sealed[..sealed.len() - 1], b"PK\x03\x04"] {
+        for bad in [
+            &b""[..],
+            b"age-encryption.org/v1\n",
+            &sealed[..sealed.len() - 1],
+            b"PK\x03\x04",
+        ] {
             assert_eq!(open(&keys("07"), bad).unwrap_err().code(), "backup_damaged");
         }
     }

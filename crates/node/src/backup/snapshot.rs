@@ -53,7 +53,10 @@ pub(super) fn write(now: &Now<'_>, path: &Path) -> Result<LeftOut, BackupError> 
         let network = now.config.network.to_string();
         let sealed = writer.finish(&network, now.created_ms, &now.keys.mac)?;
         let to = sealed.finish();
-        Ok((to.map_err(BackupError::file("encrypting the backup"))?, left_out))
+        Ok((
+            to.map_err(BackupError::file("encrypting the backup"))?,
+            left_out,
+        ))
     })
 }
 
@@ -62,9 +65,21 @@ fn add_files<W: Write>(writer: &mut Writer<W>, config: &Config) -> Result<LeftOu
     let calendar = config.data_dir.join("calendar");
     let optional = [
         (Part::Config, config.file.clone(), CONFIG_BYTES_MAX),
-        (Part::CalendarSeed, Some(calendar.join("seed")), CONFIG_BYTES_MAX),
-        (Part::CalendarJournal, Some(calendar.join("journal")), CALENDAR_BYTES_MAX),
-        (Part::CalendarAnchors, Some(calendar.join("anchors")), CALENDAR_BYTES_MAX),
+        (
+            Part::CalendarSeed,
+            Some(calendar.join("seed")),
+            CONFIG_BYTES_MAX,
+        ),
+        (
+            Part::CalendarJournal,
+            Some(calendar.join("journal")),
+            CALENDAR_BYTES_MAX,
+        ),
+        (
+            Part::CalendarAnchors,
+            Some(calendar.join("anchors")),
+            CALENDAR_BYTES_MAX,
+        ),
     ];
     let mut left_out = Vec::new();
     for (part, path, bytes_max) in optional {
@@ -82,7 +97,10 @@ fn add_files<W: Write>(writer: &mut Writer<W>, config: &Config) -> Result<LeftOu
             continue;
         }
         if metadata.len() > bytes_max {
-            left_out.push(format!("{} is larger than {bytes_max} bytes", path.display()));
+            left_out.push(format!(
+                "{} is larger than {bytes_max} bytes",
+                path.display()
+            ));
             continue;
         }
         writer.add(part, BufReader::new(file))?;
@@ -132,7 +150,9 @@ fn put<T>(
         .open(&beside)
         .map_err(failed())?;
     let filled = fill(BufWriter::new(file)).and_then(|(file, value)| {
-        let file = file.into_inner().map_err(std::io::IntoInnerError::into_error);
+        let file = file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
         let synced = file.and_then(|file| file.sync_all());
         synced.map_err(failed())?;
         Ok(value)
@@ -194,12 +214,16 @@ mod tests {
         let (from, to) = (dir.path().join("a.db"), dir.path().join("b.db"));
         let db = Connection::open(&from).unwrap();
         db.pragma_update(None, "journal_mode", "WAL").unwrap();
-        db.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1);").unwrap();
+        db.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+            .unwrap();
         // Somebody is in the middle of writing.
-        db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (2);").unwrap();
+        db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES (2);")
+            .unwrap();
         assert!(copy_database(&from, &to).unwrap());
         let copy = Connection::open(&to).unwrap();
-        let count: u32 = copy.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        let count: u32 = copy
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(count, 1);
         assert!(!copy_database(&dir.path().join("none"), &to).unwrap());
     }

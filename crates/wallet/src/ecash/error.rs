@@ -73,10 +73,7 @@ impl EcashError {
     /// True if the operation may still have happened.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
-        matches!(
-            self,
-            Self::Unknown(_) | Self::Restoring | Self::Storage(_)
-        )
+        matches!(self, Self::Unknown(_) | Self::Restoring | Self::Storage(_))
     }
 }
 

@@ -73,7 +73,9 @@ impl Recovery<'_> {
                 None => connector.get_mint_keyset(info.id).await?,
             };
             // Keys of another keyset would make proofs that the mint refuses.
-            keyset.verify_id().map_err(|error| EcashError::Invalid(error.to_string()))?;
+            keyset
+                .verify_id()
+                .map_err(|error| EcashError::Invalid(error.to_string()))?;
             self.scan(seed, &keyset, &mut found, &mut tell).await?;
             found.keysets += 1;
             tell(found);
@@ -121,9 +123,14 @@ impl Recovery<'_> {
         let connector = self.wallet.cdk.mint_connector();
         let answer = connector.post_restore(RestoreRequest { outputs }).await?;
         if answer.outputs.len() != answer.signatures.len() {
-            return Err(EcashError::Unknown("the mint's answer is incomplete".into()));
+            return Err(EcashError::Unknown(
+                "the mint's answer is incomplete".into(),
+            ));
         }
-        let outputs = answer.outputs.into_iter().map(|output| output.blinded_secret);
+        let outputs = answer
+            .outputs
+            .into_iter()
+            .map(|output| output.blinded_secret);
         let mut signatures: HashMap<PublicKey, BlindSignature> =
             outputs.zip(answer.signatures).collect();
         let mut signed = Vec::new();
@@ -132,8 +139,12 @@ impl Recovery<'_> {
             let Some(signature) = signature.filter(|found| found.keyset_id == keyset.id) else {
                 continue;
             };
-            let proofs =
-                construct_proofs(vec![signature], vec![secret.r], vec![secret.secret], &keyset.keys);
+            let proofs = construct_proofs(
+                vec![signature],
+                vec![secret.r],
+                vec![secret.secret],
+                &keyset.keys,
+            );
             let proofs = proofs.map_err(|error| EcashError::Invalid(error.to_string()))?;
             signed.extend(proofs.into_iter().map(|proof| (index, proof)));
         }
@@ -191,7 +202,13 @@ impl Recovery<'_> {
         let theirs: HashSet<String> = tokens
             .iter()
             .filter_map(|token| token.parse::<Token>().ok())
-            .flat_map(|token| token.token_secrets().into_iter().map(ToString::to_string).collect::<Vec<_>>())
+            .flat_map(|token| {
+                token
+                    .token_secrets()
+                    .into_iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+            })
             .collect();
         let held = self.wallet.cdk.get_unspent_proofs().await?;
         let held: Proofs = held
@@ -221,7 +238,11 @@ impl Recovery<'_> {
             return Ok(Reclaimed::Theirs);
         }
         let options = ReceiveOptions::default();
-        match wallet.cdk.receive_proofs(unspent, options, None, None).await {
+        match wallet
+            .cdk
+            .receive_proofs(unspent, options, None, None)
+            .await
+        {
             Ok(amount) => Ok(Reclaimed::Ours {
                 amount_sat: amount.into(),
             }),
@@ -243,11 +264,13 @@ impl EcashWallet {
     /// Keeps everything but recovery out, until [`Self::reopen`]: a wallet that hasn't found its ecash yet must not
     /// make new secrets, which may be those that it made before.
     pub fn close(&self) {
-        self.is_closed.store(true, std::sync::atomic::Ordering::Release);
+        self.is_closed
+            .store(true, std::sync::atomic::Ordering::Release);
     }
 
     /// Lets everything in again.
     pub fn reopen(&self) {
-        self.is_closed.store(false, std::sync::atomic::Ordering::Release);
+        self.is_closed
+            .store(false, std::sync::atomic::Ordering::Release);
     }
 }
