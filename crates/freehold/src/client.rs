@@ -71,6 +71,10 @@ impl Client {
 
     async fn in_process(node: Node) -> Result<Self> {
         node::retract(node.config());
+        // After a restore. If the mint is away, the command may do without ecash.
+        if let Err(error) = node.bring_ecash_back(&|_| {}).await {
+            tracing::warn!(code = error.code(), "the ecash isn't back yet: {error}");
+        }
         let token = node.owner_token().to_owned();
         let transport = Transport::in_process(node).await?;
         Ok(Self { transport, token })

@@ -1,5 +1,6 @@
 //! Configuration: a TOML file in the XDG directories, overridden by flags.
 
+mod backup;
 mod chain;
 mod lightning;
 mod network;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{NodeError, Result};
 
+pub use backup::BackupConfig;
 pub use chain::ChainConfig;
 pub use lightning::LightningSettings;
 pub use network::Network;
@@ -116,6 +118,10 @@ pub struct Config {
     pub chain: ChainConfig,
     /// How the Lightning node presents itself, and to whom.
     pub lightning: LightningSettings,
+    /// Where backups go, and how often.
+    pub backup: BackupConfig,
+    /// The configuration file that was read, if there is one.
+    pub file: Option<PathBuf>,
     /// Nostr Wallet Connect.
     pub nwc: NwcConfig,
 }
@@ -166,6 +172,9 @@ struct File {
     timestamp: TimestampConfig,
     chain: ChainConfig,
     lightning: LightningSettings,
+    backup: BackupConfig,
+    #[serde(skip)]
+    path: Option<PathBuf>,
     nwc: NwcConfig,
 }
 
@@ -212,6 +221,8 @@ impl Config {
                 listen: given.lightning_listen.or(file.lightning.listen),
                 ..file.lightning
             },
+            backup: file.backup,
+            file: file.path,
             nwc: file.nwc,
         })
     }
@@ -256,7 +267,13 @@ fn read_file(given: Option<&Path>) -> Result<File> {
         }
         Err(error) => return Err(NodeError::Config(format!("{}: {error}", path.display()))),
     };
-    toml::from_str(&text).map_err(|error| NodeError::Config(format!("{}: {error}", path.display())))
+    let read = toml::from_str(&text);
+    let read: File =
+        read.map_err(|error| NodeError::Config(format!("{}: {error}", path.display())))?;
+    Ok(File {
+        path: Some(path),
+        ..read
+    })
 }
 
 /// The directory that the XDG variable names, or its default below the home directory.

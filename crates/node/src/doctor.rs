@@ -43,7 +43,7 @@ impl Finding {
 }
 
 impl Node {
-    /// Checks secrets, ledger, ecash, mint, model file and model, in this order.
+    /// Checks secrets, ledger, ecash, backup, mint, model file and model, in this order.
     ///
     /// # Errors
     /// Never for what is found wrong: that is in the findings.
@@ -51,6 +51,7 @@ impl Node {
         Ok(vec![
             self.check_secrets(),
             self.check_ledger().await,
+            self.check_backup(),
             Finding::new("mint", self.try_mint().await),
             Finding::new("model file", self.verify_model().await),
             Finding::new("model", self.try_model().await),
@@ -96,6 +97,36 @@ impl Node {
                 hint: Some("make a copy of the data directory before anything else".into()),
             },
             Err(error) => Finding::new("ledger", Err(error)),
+        }
+    }
+
+    /// Backups that fail are a fault on any network; that there is none is one where there is real money.
+    fn check_backup(&self) -> Finding {
+        let view = self.backup_view();
+        let is_real = self.inner.config.network == crate::config::Network::Mainnet;
+        let (ok, detail, hint) = match (view.trouble(), view.written_ms, view.is_phrase_confirmed) {
+            (Some(trouble), ..) => (
+                false,
+                trouble,
+                "check the path, its permissions and the disk's free space",
+            ),
+            (None, None, _) => (
+                !is_real,
+                "there is no backup yet".into(),
+                "run `freehold backup`",
+            ),
+            (None, Some(_), false) => (
+                !is_real,
+                "there is a backup, but nobody confirmed to have the recovery phrase".into(),
+                "run `freehold backup phrase`",
+            ),
+            (None, Some(_), true) => (true, format!("{} is kept current", view.path.display()), ""),
+        };
+        Finding {
+            check: "backup".into(),
+            ok,
+            detail,
+            hint: (!hint.is_empty()).then(|| hint.to_owned()),
         }
     }
 

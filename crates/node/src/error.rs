@@ -10,7 +10,7 @@ use wallet::vault::VaultError;
 use crate::serve::Settled;
 
 /// Short for results of the node.
-pub type Result<T> = std::result::Result<T, NodeError>;
+pub type Result<T, E = NodeError> = std::result::Result<T, E>;
 
 /// What can go wrong at a node.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,9 @@ pub enum NodeError {
     /// A timestamp can't be made or checked.
     #[error(transparent)]
     Stamp(#[from] crate::stamps::StampError),
+    /// The recovery phrase, a backup or a restore.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
     /// The on-chain wallet refused or failed.
     #[error(transparent)]
     Onchain(#[from] wallet::onchain::OnchainError),
@@ -208,6 +211,7 @@ impl NodeError {
             Self::Http402(error) => error.code(),
             Self::Receipt(error) => error.code(),
             Self::Stamp(error) => error.code(),
+            Self::Backup(error) => error.code(),
             Self::Onchain(error) => error.code(),
             Self::Lightning(error) => error.code(),
             Self::NoLightning => "no_lightning",
@@ -252,6 +256,7 @@ impl NodeError {
             Self::Http402(error) => error.hint(),
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
+            Self::Backup(error) => error.hint(),
             Self::Lightning(error) => error.hint(),
             Self::NoLightning => "use --network sandbox to try it out",
             Self::NoSandbox => "use --network sandbox",
@@ -303,6 +308,7 @@ impl NodeError {
             Self::Receipt(_) => 500,
             Self::Onchain(error) => error.http_status(),
             Self::Stamp(error) => error.http_status(),
+            Self::Backup(error) => error.http_status(),
             Self::Vault(error) => vault_status(error),
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,
@@ -328,7 +334,7 @@ impl NodeError {
         match self {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
-            Self::Stamp(_) | Self::Onchain(_) | Self::PaymentFailed(_) => true,
+            Self::Stamp(_) | Self::Onchain(_) | Self::Backup(_) | Self::PaymentFailed(_) => true,
             Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
             Self::Nwc(error) => nwc_status(error) != 500,
             other => other.http_status() < 500,

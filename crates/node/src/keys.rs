@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::{NodeError, Result};
 
 /// The seed; what it derives is separated by a label.
+#[derive(Clone)]
 pub(crate) struct Seed(Zeroizing<Vec<u8>>);
 
 impl Seed {
@@ -51,8 +52,13 @@ impl Seed {
         Ok(NodeSigner::new(origin, ed25519, &ml_dsa_44_seed)?)
     }
 
+    /// The 64 hex digits of the seed's file. A secret.
+    pub fn to_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(&*self.0))
+    }
+
     /// The first 32 bytes for one purpose.
-    fn derive_32(&self, label: &str) -> Zeroizing<[u8; 32]> {
+    pub fn derive_32(&self, label: &str) -> Zeroizing<[u8; 32]> {
         let mut secret = Zeroizing::new([0; 32]);
         secret.copy_from_slice(&Zeroizing::new(self.derive(label))[..32]);
         secret

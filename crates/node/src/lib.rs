@@ -6,6 +6,7 @@
 //! that money, answers and receipts are booked in one transaction.
 
 mod anchoring;
+pub mod backup;
 pub mod calendar;
 mod config;
 mod doctor;
@@ -35,8 +36,8 @@ mod tasks;
 mod vaults;
 
 pub use config::{
-    ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig, Overrides,
-    PriceConfig, TimestampConfig,
+    BackupConfig, ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig,
+    Overrides, PriceConfig, TimestampConfig,
 };
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};

@@ -150,7 +150,7 @@ impl Node {
             if let Err(error) = mined {
                 tracing::warn!(code = error.code(), "the sandbox: {error}");
             }
-            if let Err(error) = cashier.follow_chain().await {
+            if let Err(error) = self.follow_chain().await {
                 tracing::warn!(code = error.code(), "the sandbox: {error}");
             }
             tokio::time::sleep(MINING_PAUSE).await;

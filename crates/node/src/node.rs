@@ -9,14 +9,15 @@ use crate::tasks::Tasks;
 use tokio::sync::{Mutex, Notify};
 use wallet::Db;
 use wallet::cashier::{Backing, Cashier};
-use wallet::ecash::{EcashWallet, EmbeddedMint, MintAccess};
+use wallet::ecash::{EcashError, EcashWallet, EmbeddedMint, MintAccess};
 use wallet::purse::{self, PurseName};
 
+use crate::backup::{self, BackupKeys, Keeper, Return};
 use crate::config::{Config, Network};
 use crate::engine::{Engines, Worker};
 use crate::error::{NodeError, Result};
 use crate::files;
-use crate::keys::{self, Seed};
+use crate::keys;
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
@@ -68,6 +69,10 @@ pub(crate) struct Inner {
     pub http: reqwest::Client,
     pub nwc: Hub,
     pub tasks: Tasks,
+    /// Keeps the backup current.
+    pub keeper: Keeper,
+    /// What is still on its way back after a restore.
+    pub returning: Return,
     /// True while an ecash wallet waits for its mint's word on something half done.
     pub is_unsettled: AtomicBool,
     pub started: Instant,
@@ -93,7 +98,9 @@ impl Node {
         let dir = config.network_dir();
         files::private_dir(&dir)?;
         let lock = files::lock(&dir)?;
-        let seed = Seed::from_hex(&files::secret(&dir.join("seed"), keys::random_hex)?)?;
+        backup::require_finished(&config)?;
+        backup::require_confirmed(&config)?;
+        let seed = backup::seed(&config)?;
         let owner_token = files::secret(&dir.join("owner.token"), || {
             format!("fho_{}", keys::random_hex())
         })?;
@@ -102,19 +109,11 @@ impl Node {
             files::private_file(&dir.join(name))?;
         }
         let db = Db::open(&dir.join("freehold.db"))?;
-        db.write(|tx| -> Result<()> {
-            tx.execute_batch(mint_address::SCHEMA)?;
-            tx.execute_batch(receipts::SCHEMA)?;
-            tx.execute_batch(receipts::ANCHORS_SCHEMA)?;
-            tx.execute_batch(serve::SCHEMA)?;
-            tx.execute_batch(fetch::SCHEMA)?;
-            for schema in lightning::SCHEMAS {
-                tx.execute_batch(schema)?;
-            }
-            tx.execute_batch(nwc::SCHEMA)?;
-            Ok(tx.execute_batch(purses::SCHEMA)?)
-        })
-        .await?;
+        db.write(|tx| create_tables(tx)).await?;
+        let returning = {
+            let seed = seed.clone();
+            db.write(move |tx| Return::load(tx, &seed)).await?
+        };
 
         let neighbourhood = match config.network {
             // With another node's chain named, this one moves in there.
@@ -145,7 +144,12 @@ impl Node {
         let open_wallet = async |name: &str| {
             let access = mint.clone().map_or(MintAccess::Http, MintAccess::Embedded);
             let path = dir.join(format!("{name}.db"));
-            EcashWallet::open(&path, address.known(), seed.derive(name), access).await
+            let keys = seed.derive(&returning.wallet_label(name));
+            let wallet = EcashWallet::open(&path, address.known(), keys, access).await?;
+            if returning.is_ecash_away() {
+                wallet.close();
+            }
+            Ok::<_, EcashError>(wallet)
         };
         let mut till = open_wallet("till").await?;
         let mut purses = open_wallet("purses").await?;
@@ -156,6 +160,8 @@ impl Node {
 
         let node = Self {
             inner: Arc::new(Inner {
+                keeper: Keeper::new(BackupKeys::of(&seed)?, &config),
+                returning,
                 vaults,
                 engines: Engines::new(&config, worker)?,
                 receipts: Mutex::new(receipts),
@@ -198,6 +204,8 @@ impl Node {
         self.in_background(|node| async move { node.keep_onchain().await });
         self.in_background(|node| async move { node.keep_serving_nwc().await });
         self.in_background(|node| async move { node.keep_settling_backed().await });
+        self.in_background(|node| async move { node.keep_backed_up().await });
+        self.in_background(|node| async move { node.keep_sweeping().await });
         if let (Some(neighbourhood), Some(cashier)) =
             (&self.inner.neighbourhood, &self.inner.cashier)
         {
@@ -295,6 +303,25 @@ impl Node {
             .map(|purse| Caller::Purse(purse.name))
             .ok_or(NodeError::TokenInvalid)
     }
+}
+
+/// The tables of the hall; those of the rooms are made when the database is opened.
+pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
+    for schema in [
+        mint_address::SCHEMA,
+        receipts::SCHEMA,
+        receipts::ANCHORS_SCHEMA,
+        serve::SCHEMA,
+        fetch::SCHEMA,
+        nwc::SCHEMA,
+        purses::SCHEMA,
+    ]
+    .iter()
+    .chain(&lightning::SCHEMAS)
+    {
+        db.execute_batch(schema)?;
+    }
+    Ok(())
 }
 
 /// Compares without telling by its duration how much was right.

@@ -20,7 +20,8 @@ impl Node {
     /// At start-up, before anything is served: the ecash wallets ask their mint, and the
     /// reservations of calls that died are released (no answer was stored for them).
     pub(crate) async fn recover_money(&self) -> Result<()> {
-        if !self.settle_wallets().await? {
+        // A restored wallet has nothing half done, and finds what is its own elsewhere.
+        if !self.inner.returning.is_ecash_away() && !self.settle_wallets().await? {
             self.inner.is_unsettled.store(true, Ordering::Relaxed);
             tracing::warn!("the mint doesn't answer; what is half done is settled later");
         }
@@ -63,6 +64,14 @@ impl Node {
     /// and old answers are forgotten.
     pub(crate) async fn keep_recovering(&self) {
         loop {
+            // As long as it isn't known what is there, nothing is begun or ended.
+            if !self.is_ecash_back().await {
+                if let Err(error) = self.resume_lightning().await {
+                    tracing::error!(code = error.code(), "Lightning: {error}");
+                }
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             if self.inner.is_unsettled.swap(false, Ordering::Relaxed) {
                 let settled = self.settle_wallets().await.unwrap_or_else(|error| {
                     tracing::error!(code = error.code(), "ecash: {error}");

@@ -5,6 +5,7 @@ use wallet::MSAT_PER_SAT;
 use wallet::ledger::{self, Account, AccountState, Transfer};
 use wallet::purse::PurseName;
 
+use crate::backup::BackupView;
 use crate::config::PriceConfig;
 use crate::error::Result;
 use crate::node::Node;
@@ -40,6 +41,8 @@ pub struct Status {
     pub price: PriceConfig,
     /// Sales and payments that aren't over.
     pub in_flight: u64,
+    /// How the backups are.
+    pub backup: BackupView,
     /// Up for so long.
     pub uptime_ms: u64,
 }
@@ -102,6 +105,7 @@ impl Node {
             receipt_key: receipts.node().to_string(),
             price: config.price,
             in_flight,
+            backup: self.backup_view(),
             uptime_ms: u64::try_from(self.inner.started.elapsed().as_millis()).unwrap_or(0),
         })
     }

@@ -2,6 +2,7 @@
 //! [`auth`] and [`error`].
 
 pub mod auth;
+pub mod backup;
 pub mod chat;
 pub mod error;
 pub mod extract;
@@ -73,7 +74,8 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         .with_state(app.clone());
     if let Some(mint) = app.node.mint() {
         let mint = cdk_axum::create_mint_router(mint, vec!["bolt11".into()]).await?;
-        router = router.nest("/mint", mint);
+        let door = from_fn_with_state(app.clone(), backup::mint_door);
+        router = router.nest("/mint", mint.layer(door));
     }
     Ok(router.layer(from_fn_with_state(app, guard::guard)))
 }
@@ -136,6 +138,9 @@ fn owner_routes() -> Router<App> {
         .nest("/sandbox", sandbox_routes())
         .route("/fetch", post(fetch::fetch))
         .route("/payments", get(fetch::payments))
+        .route("/backup", get(backup::status).post(backup::write))
+        .route("/restore", get(backup::returning))
+        .route("/restore/open-mint", post(backup::open_mint))
         .route("/ledger", get(ledger::list))
         .route("/ledger/check", get(ledger::check))
         .route("/receipts", get(receipts::list))

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    ask, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots, purse, receipt,
-    sandbox, savings, status, up, vault,
+    ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots, purse, receipt,
+    restore, sandbox, savings, status, up, vault,
 };
 use crate::output::Output;
 
@@ -81,6 +81,10 @@ pub enum Command {
     /// Vaults: bitcoin that people and agents share by one policy
     #[command(subcommand)]
     Vault(vault::VaultCommand),
+    /// Back up everything into one encrypted file; show the recovery phrase
+    Backup(backup::BackupArgs),
+    /// Restore a node from its recovery phrase and a backup
+    Restore(restore::RestoreArgs),
     /// How the node is doing
     Status(status::StatusArgs),
     /// Find out what is wrong, and what to do about it

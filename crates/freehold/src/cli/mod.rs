@@ -4,6 +4,7 @@ mod amount;
 mod answer;
 pub mod args;
 mod ask;
+mod backup;
 mod calendar;
 mod doctor;
 mod fetch;
@@ -17,6 +18,7 @@ mod ots;
 mod progress;
 mod purse;
 mod receipt;
+mod restore;
 mod sandbox;
 mod savings;
 mod status;
@@ -126,6 +128,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Info(args) => return ots::info(context, &args),
         Command::Prune(args) => return ots::prune(context, args).await,
         Command::Git(command) => return git::run(context, command).await,
+        Command::Backup(args) if args.is_offline() => return backup::offline(context, args),
+        Command::Restore(args) if !args.needs_node() => {
+            return restore::offline(context, args).await;
+        }
         Command::Receipt(command) if command.is_offline() => {
             return receipt::offline(context, command);
         }
@@ -142,6 +148,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Lightning(command) => lightning::run(output, &client, command).await,
         Command::Sandbox(command) => sandbox::run(output, &client, command).await,
         Command::Receipt(command) => receipt::run(output, &client, command).await,
+        Command::Backup(args) => backup::run(output, &client, args).await,
+        Command::Restore(args) => restore::run(output, &client, args).await,
         Command::Onchain(command) => onchain::run(output, &client, command).await,
         Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,

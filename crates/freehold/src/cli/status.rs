@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use node::backup::BackupView;
 use serde_json::{Value, json};
 
 use super::table::pairs;
@@ -78,7 +79,41 @@ fn described(status: &Value) -> String {
             format!("{} sales and payments", text("in_flight")),
         ),
         ("receipt key", text("receipt_key")),
+        ("backup", backup_line(&status["backup"])),
     ])
+}
+
+/// The backups, in full.
+pub fn backup(view: BackupView) -> String {
+    let mut lines = vec![
+        ("backup", view.path.display().to_string()),
+        ("written", written(view.written_ms)),
+    ];
+    let channels = view
+        .channels
+        .map(|count| ("channels", format!("{count} in it")));
+    lines.extend(channels);
+    lines.extend(view.error.into_iter().map(|error| ("FAILED", error)));
+    lines.extend(view.left_out.into_iter().map(|what| ("LEFT OUT", what)));
+    lines.extend(view.copies.iter().map(super::backup::copy));
+    let phrase = match view.is_phrase_confirmed {
+        true => "confirmed to be written down",
+        false => "not confirmed (freehold backup phrase)",
+    };
+    lines.push(("phrase", phrase.into()));
+    pairs(&lines)
+}
+
+fn backup_line(view: &Value) -> String {
+    let view: BackupView = serde_json::from_value(view.clone()).unwrap_or_default();
+    match view.trouble() {
+        Some(trouble) => format!("FAILED: {trouble}"),
+        None => written(view.written_ms),
+    }
+}
+
+fn written(written_ms: Option<i64>) -> String {
+    written_ms.map_or_else(|| "never (freehold backup)".into(), when::utc)
 }
 
 /// The network, with a loud word about money that is none.

@@ -4,6 +4,7 @@ mod answer;
 mod drive;
 mod http;
 mod payment;
+mod restored;
 
 use http402::xcashu::{self, ClientStep, Purchase};
 use serde::Serialize;
@@ -20,6 +21,7 @@ use http::{HttpAnswer, send};
 pub use payment::PaymentView;
 use payment::{Payment, PaymentState};
 pub(crate) use payment::{SCHEMA, payment_operations};
+pub(crate) use restored::close_reserved;
 
 /// Who pays.
 #[derive(Clone, Debug, PartialEq, Eq)]

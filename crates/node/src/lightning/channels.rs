@@ -158,7 +158,7 @@ impl Node {
     pub async fn lightning_sync(&self) -> Result<()> {
         let cashier = self.cashier()?;
         cashier.lightning().sync().await?;
-        cashier.follow_chain().await?;
+        self.follow_chain().await?;
         Ok(())
     }
 }

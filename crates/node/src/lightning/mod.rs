@@ -38,4 +38,13 @@ impl Node {
     pub(crate) fn cashier(&self) -> Result<&Cashier> {
         self.inner.cashier.as_ref().ok_or(NodeError::NoLightning)
     }
+
+    /// Brings the books to what the chain did. Not while channels are on their way back after a restore: until they
+    /// are, the chain shows less than there is.
+    pub(crate) async fn follow_chain(&self) -> Result<i64> {
+        if self.inner.returning.are_channels_away() {
+            return Ok(0);
+        }
+        Ok(self.cashier()?.follow_chain().await?)
+    }
 }

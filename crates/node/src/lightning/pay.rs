@@ -90,7 +90,7 @@ impl Node {
     pub(crate) async fn resume_lightning(&self) -> Result<()> {
         if let Some(cashier) = &self.inner.cashier {
             cashier.settle_open(false).await?;
-            cashier.follow_chain().await?;
+            self.follow_chain().await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Admitted;
 use super::order::Order;
+use crate::backup::BackupError;
 use crate::error::{NodeError, Result};
 use crate::node::{Caller, Node};
 
@@ -44,6 +45,10 @@ impl Node {
         };
         if order.max_price_sat == 0 {
             return Ok(Ok(Admitted::Free { scope: name }));
+        }
+        if self.is_mint_closed() {
+            // It may have forgotten what was spent: its ecash pays for nothing.
+            return Err(BackupError::MintClosed.into());
         }
         let offer = self.offer(order)?;
         Ok(match offer.decide(x_cashu) {

@@ -22,7 +22,7 @@ pub use events::{Answer, AnswerEvent, Settled};
 use order::Order;
 pub(crate) use sale::SCHEMA;
 use sale::Sale;
-pub(crate) use sale::change_operations;
+pub(crate) use sale::{change_operations, change_tokens};
 pub(crate) use till::CALL_PREFIX;
 
 /// What a request led to.

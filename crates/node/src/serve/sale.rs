@@ -191,6 +191,14 @@ impl Sale {
     }
 }
 
+/// The change tokens that we handed out.
+pub(crate) fn change_tokens(db: &Connection) -> Result<Vec<String>> {
+    let mut statement =
+        db.prepare_cached("SELECT change_token FROM sales WHERE change_token IS NOT NULL")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<std::result::Result<_, _>>()?)
+}
+
 /// The operations that made change tokens which we handed out.
 pub(crate) fn change_operations(db: &Connection) -> Result<Vec<Uuid>> {
     let mut statement =

@@ -27,6 +27,9 @@ pub enum EcashError {
     /// known yet, and recovery will find out.
     #[error("the mint's answer is missing, so the outcome isn't known yet: {0}")]
     Unknown(String),
+    /// The wallet was restored, and hasn't looked for its ecash yet.
+    #[error("the wallet was restored, and its ecash isn't back yet")]
+    Restoring,
     /// The wallet's or the mint's database failed.
     #[error("ecash storage failed: {0}")]
     Storage(String),
@@ -43,6 +46,7 @@ impl EcashError {
             Self::Insufficient { .. } => "ecash_insufficient",
             Self::NoLocks => "mint_lacks_locks",
             Self::Unknown(_) => "mint_unreachable",
+            Self::Restoring => "ecash_restoring",
             Self::Storage(_) => "ecash_storage",
         }
     }
@@ -61,6 +65,7 @@ impl EcashError {
             Self::Unknown(_) => {
                 "repeat the same request with the same token: it is never taken twice"
             }
+            Self::Restoring => "`freehold restore status` shows how far it is; then ask again",
             Self::Storage(_) => "check the disk's free space and health",
         }
     }
@@ -68,7 +73,7 @@ impl EcashError {
     /// True if the operation may still have happened.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown(_) | Self::Storage(_))
+        matches!(self, Self::Unknown(_) | Self::Restoring | Self::Storage(_))
     }
 }
 

@@ -29,7 +29,7 @@ impl EcashWallet {
     /// [`EcashError::Invalid`] if the mint refuses the amount, [`EcashError::Unknown`]
     /// if it doesn't answer.
     pub async fn quote_funding(&self, amount_sat: u64) -> Result<FundingQuote, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         let method = PaymentMethod::Known(KnownMethod::Bolt11);
         let quote = self
             .cdk
@@ -47,7 +47,7 @@ impl EcashWallet {
     /// [`EcashError::Unknown`] if it wasn't paid in time, or the mint doesn't answer:
     /// ask [`Self::funded`] later.
     pub async fn fund(&self, quote_id: &str) -> Result<u64, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         let paid = async {
             loop {
                 let quote = self.cdk.check_mint_quote_status(quote_id).await?;
@@ -77,7 +77,7 @@ impl EcashWallet {
             return Ok(Some(arrived_sat));
         }
         let state = {
-            let _live = self.gate.read().await;
+            let _live = self.live().await?;
             self.cdk.check_mint_quote_status(quote_id).await?.state
         };
         match state {

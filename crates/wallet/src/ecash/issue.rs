@@ -64,7 +64,7 @@ impl EcashWallet {
         amount_sat: u64,
         conditions: Option<SpendingConditions>,
     ) -> Result<Issued, EcashError> {
-        let live = self.gate.clone().read_owned().await;
+        let live = self.live().await?;
         let _alone = self.deriving.lock().await;
         let options = SendOptions {
             include_fee: true,
@@ -101,7 +101,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer.
     pub async fn fate(&self, operation: Uuid) -> Result<TokenFate, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         self.fate_unguarded(operation).await
     }
 
@@ -110,7 +110,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer.
     pub async fn take_back(&self, operation: Uuid) -> Result<TokenFate, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         self.take_back_unguarded(operation).await
     }
 

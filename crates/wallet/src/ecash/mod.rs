@@ -16,6 +16,7 @@ mod pay;
 mod reclaim;
 mod recover;
 mod redeem;
+mod rescan;
 mod wallet;
 
 pub use error::EcashError;
@@ -26,4 +27,5 @@ pub use mint::EmbeddedMint;
 pub use pay::{Melted, PaymentQuote};
 pub use recover::Recovery;
 pub use redeem::Redemption;
+pub use rescan::{Reclaimed, Rescan};
 pub use wallet::{EcashWallet, Holdings, MintAccess};

@@ -43,7 +43,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Invalid`] if the mint refuses the invoice, [`EcashError::Unknown`] if it doesn't answer.
     pub async fn quote_payment(&self, invoice: &str) -> Result<PaymentQuote, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         let method = PaymentMethod::Known(KnownMethod::Bolt11);
         let quote = self.cdk.melt_quote(method, invoice, None, None).await?;
         // Proofs may have to be paid for, once: there is no swap before.
@@ -60,7 +60,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::is_unknown`] tells whether it may still have happened; then [`Self::melted`] tells later.
     pub async fn pay(&self, quote_id: &str) -> Result<Melted, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         let _alone = self.deriving.lock().await;
         let before = self.total_sat().await?;
         let prepared = self.cdk.prepare_melt(quote_id, HashMap::new()).await?;
@@ -86,7 +86,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer.
     pub async fn melted(&self, quote_id: &str) -> Result<Melted, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         let _alone = self.deriving.lock().await;
         let quote = self.cdk.check_melt_quote_status(quote_id).await?;
         match quote.state {

@@ -19,7 +19,7 @@ use super::{EcashError, EcashWallet, TokenFate};
 /// A recovery in progress: no live operation runs while this exists, so the caller
 /// can read from its own records which tokens it knows of.
 pub struct Recovery<'a> {
-    wallet: &'a EcashWallet,
+    pub(super) wallet: &'a EcashWallet,
     _alone: OwnedRwLockWriteGuard<()>,
 }
 

@@ -37,7 +37,7 @@ impl EcashWallet {
     /// [`EcashError::is_unknown`] tells whether the swap may still have happened; then
     /// [`Self::redemption`] tells later what became of it.
     pub async fn redeem(&self, token: &str) -> Result<u64, EcashError> {
-        let _live = self.gate.read().await;
+        let _live = self.live().await?;
         let proofs = self.proofs_of(&self.parse(token)?).await?;
         let _alone = self.deriving.lock().await;
         self.refuse_unsettled(&proofs).await?;
@@ -118,7 +118,7 @@ impl EcashWallet {
     }
 
     /// Reads a token of our mint and unit.
-    fn parse(&self, token: &str) -> Result<Token, EcashError> {
+    pub(super) fn parse(&self, token: &str) -> Result<Token, EcashError> {
         let malformed = |error: &dyn std::fmt::Display| EcashError::Malformed(error.to_string());
         let token = Token::from_str(token).map_err(|error| malformed(&error))?;
         if token.mint_url().map_err(|error| malformed(&error))? != self.cdk.mint_url {
@@ -130,7 +130,7 @@ impl EcashWallet {
         Ok(token)
     }
 
-    async fn proofs_of(&self, token: &Token) -> Result<Proofs, EcashError> {
+    pub(super) async fn proofs_of(&self, token: &Token) -> Result<Proofs, EcashError> {
         let known = self.cdk.mint_connector().get_mint_keysets().await?;
         token
             .proofs(&known.keysets)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cdk::Wallet;
 use cdk::nuts::nut00::ProofsMethods;
@@ -9,7 +10,7 @@ use cdk::nuts::{CurrencyUnit, State};
 use cdk::wallet::WalletBuilder;
 use cdk_sqlite::WalletSqliteDatabase;
 use serde::Serialize;
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
 use super::{EcashError, EmbeddedMint};
 
@@ -45,6 +46,8 @@ pub struct EcashWallet {
     /// crash it would restore the wrong ones, and lose the money. It also keeps two
     /// payments from reserving each other's proofs, after which both find too little.
     pub(super) deriving: Mutex<()>,
+    /// As long as it is, only recovery gets in.
+    pub(super) is_closed: AtomicBool,
 }
 
 impl EcashWallet {
@@ -79,7 +82,17 @@ impl EcashWallet {
             cdk,
             gate: Arc::new(RwLock::new(())),
             deriving: Mutex::new(()),
+            is_closed: AtomicBool::new(false),
         })
+    }
+
+    /// Keeps recovery out for as long as the guard lives.
+    pub(super) async fn live(&self) -> Result<OwnedRwLockReadGuard<()>, EcashError> {
+        let live = self.gate.clone().read_owned().await;
+        match self.is_closed.load(Ordering::Acquire) {
+            true => Err(EcashError::Restoring),
+            false => Ok(live),
+        }
     }
 
     /// The mint's URL, as tokens name it.
