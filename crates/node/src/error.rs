@@ -3,8 +3,8 @@
 use inference::store::StoreError;
 use wallet::WalletError;
 use wallet::cashier::CashierError;
-use wallet::onchain::ChainError;
 use wallet::ecash::EcashError;
+use wallet::onchain::ChainError;
 use wallet::vault::VaultError;
 
 use crate::serve::Settled;
