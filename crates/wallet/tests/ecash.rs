@@ -38,7 +38,7 @@ async fn open(dir: &Path, name: &str, mint: &EmbeddedMint) -> EcashWallet {
 
 async fn funded(place: &Place, name: &str, amount_sat: u64) -> EcashWallet {
     let wallet = place.wallet(name).await;
-    let quote = wallet.quote_funding(amount_sat).await.unwrap();
+    let quote = wallet.quote_funding(amount_sat).await.unwrap().id;
     assert_eq!(wallet.fund(&quote).await.unwrap(), amount_sat);
     assert_eq!(wallet.funded(&quote).await.unwrap(), Some(amount_sat));
     wallet
@@ -88,7 +88,7 @@ async fn bad_tokens_are_refused_and_change_nothing() {
         .await
         .unwrap();
     let crook = open(forger.dir.path(), "crook", &other).await;
-    let quote = crook.quote_funding(10).await.unwrap();
+    let quote = crook.quote_funding(10).await.unwrap().id;
     crook.fund(&quote).await.unwrap();
     let forged = crook.issue(10).await.unwrap();
     let error = seller.redeem(&forged.token).await.unwrap_err();

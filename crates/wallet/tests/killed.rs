@@ -54,7 +54,7 @@ impl Place {
     async fn funded(&self, name: &str, amounts: &[u64]) -> EcashWallet {
         let wallet = self.wallet(name).await;
         for amount in amounts {
-            let quote = wallet.quote_funding(*amount).await.unwrap();
+            let quote = wallet.quote_funding(*amount).await.unwrap().id;
             wallet.fund(&quote).await.unwrap();
         }
         wallet

@@ -451,7 +451,7 @@ mod tests {
             let parts: [(Part, &[u8]); 2] = [(Part::Books, b"some books"), (Part::Mint, b"a mint")];
             let good = archive(&parts);
             let mut bad = good.clone();
-            bad[at.index(good.len())] ^= 1 << bit;
+            bad[at.index(good.len())] ^= 1_u8 << bit;
             if let Ok(found) = read(&bad, &KEY) {
                 prop_assert_eq!(found, read(&good, &KEY).unwrap());
             }

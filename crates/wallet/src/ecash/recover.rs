@@ -269,7 +269,7 @@ mod tests {
                 .unwrap()
         };
         let (buyer, seller) = (open("buyer", 2).await, open("seller", 3).await);
-        let quote = buyer.quote_funding(8).await.unwrap();
+        let quote = buyer.quote_funding(8).await.unwrap().id;
         buyer.fund(&quote).await.unwrap();
         let token = buyer.issue(8).await.unwrap().token.clone();
 
