@@ -1,6 +1,6 @@
 //! `freehold nwc` and `freehold purse back`, as people and scripts use them. Payments are tested where
 //! they are made, in `node`, and with Alby's SDK in `compat.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod common;
 

@@ -86,7 +86,7 @@ mod tests {
             let torn = [&whole[..], &whole[..torn_bytes]].concat();
             std::fs::write(&path, torn).unwrap();
             let (mut history, blocks) = History::open(&path).unwrap();
-            assert_eq!(blocks, [block.clone()], "{torn_bytes}");
+            assert_eq!(blocks, std::slice::from_ref(&block), "{torn_bytes}");
             history.append(&block).unwrap();
             assert_eq!(History::open(&path).unwrap().1.len(), 2, "{torn_bytes}");
         }

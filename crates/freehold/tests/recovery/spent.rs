@@ -68,7 +68,7 @@ async fn a_stale_backup_and_the_phrase_alone_bring_back_what_is_there() {
     let restored = typed_ok(&world.home, &["restore", "--phrase-only"], &words);
     assert_eq!(restored["ecash"]["purses_sat"], held_sat, "{restored:#}");
     assert_eq!(restored["ecash"]["corrections"]["recovered_sat"], held_sat);
-    assert!(restored["gone"].as_array().unwrap().len() > 0);
+    assert!(!restored["gone"].as_array().unwrap().is_empty());
     let status = world.home.json(&["status"]);
     assert_eq!(status["owner_sat"], held_sat);
     assert_eq!(status["backup"]["is_phrase_confirmed"], true);

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
 use tokio::sync::{oneshot, watch};
 
 use super::outgoing::{self, PaymentId};
-use super::store::Store;
+use super::store::{Store, Work};
 
 const PAYMENTS: &str = "payments";
 
@@ -116,7 +116,7 @@ impl Kv {
 
 struct Put {
     name: String,
-    work: Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>,
+    work: Work,
 }
 
 enum Link {

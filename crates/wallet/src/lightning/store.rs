@@ -40,7 +40,7 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS kv (
 /// later. For tests of what happens when a node dies, or its disk is full, at any of its writes.
 pub type WriteHook = Arc<dyn Fn(&str) -> std::io::Result<()> + Send + Sync>;
 
-type Work = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
+pub(super) type Work = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 type Done = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 pub(super) struct Write {

@@ -29,8 +29,8 @@ const FEE_RATE_SAT_PER_VB_MIN: f64 = 1.0;
 const FEE_RATE_SAT_PER_VB_MAX: f64 = 500.0;
 /// How many blocks a sweep may take.
 const TARGET_BLOCKS: u16 = 6;
-/// What a sweep weighs without its inputs, and per input at most, in weight units.
-const WEIGHT_BASE: u64 = 42 * 4 + 2;
+/// What a sweep weighs without its inputs and the script that it pays to, and per input at most, in weight units.
+const WEIGHT_BASE: u64 = 20 * 4 + 2;
 const WEIGHT_INPUT: u64 = 41 * 4 + 120;
 
 /// How far getting channels back is.
@@ -324,7 +324,8 @@ impl Key {
 
 fn spend(coins: &[Coin], to: ScriptBuf, rate: f64) -> Result<Transaction, LightningError> {
     let rate = rate.clamp(FEE_RATE_SAT_PER_VB_MIN, FEE_RATE_SAT_PER_VB_MAX);
-    let weight = WEIGHT_BASE + WEIGHT_INPUT * coins.len() as u64;
+    let output = 4 * to.len() as u64;
+    let weight = WEIGHT_BASE + output + WEIGHT_INPUT * coins.len() as u64;
     // Both are small: nothing is lost in the conversion.
     #[allow(
         clippy::cast_possible_truncation,

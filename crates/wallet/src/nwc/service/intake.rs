@@ -26,6 +26,28 @@ pub(super) struct ReplyTo {
     pub encryption: Encryption,
 }
 
+/// An event that is being worked on, as long as this lives.
+struct InHand {
+    inner: Arc<Inner>,
+    id: EventId,
+}
+
+impl InHand {
+    /// None if it is already.
+    fn take(inner: &Arc<Inner>, id: EventId) -> Option<Self> {
+        lock(&inner.in_hand).insert(id).then(|| Self {
+            inner: Arc::clone(inner),
+            id,
+        })
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        lock(&self.inner.in_hand).remove(&self.id);
+    }
+}
+
 impl Inner {
     /// Takes what the relays deliver.
     pub(super) async fn listen(self: Arc<Self>, mut messages: Receiver<RelayPoolNotification>) {
@@ -68,6 +90,10 @@ impl Inner {
                 return;
             }
         };
+        // A copy of what is being worked on gets that answer. Were it let in, it might be the one that is refused.
+        let Some(in_hand) = InHand::take(self, event.id) else {
+            return;
+        };
         let (pace, client_at_once) = self.pace(&admitted.connection.client);
         if pace == Pace::Ignore {
             return;
@@ -87,7 +113,7 @@ impl Inner {
         let inner = Arc::clone(self);
         self.spawn(async move {
             inner.read(&event, &reply, is_readable, is_too_fast).await;
-            drop((permit, client_permit));
+            drop((permit, client_permit, in_hand));
         });
     }
 

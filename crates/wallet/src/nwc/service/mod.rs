@@ -43,6 +43,8 @@ struct Inner {
     connections: RwLock<Arc<Connections>>,
     clients: Mutex<HashMap<PublicKey, Client>>,
     at_once: Arc<Semaphore>,
+    /// Events that tasks of this process are working on.
+    in_hand: Mutex<HashSet<EventId>>,
     /// Requests in the log that a task of this process is working on.
     in_flight: Mutex<HashSet<String>>,
     /// Questions that were answered a moment ago: another relay delivers them too.
@@ -71,6 +73,7 @@ impl Service {
             connections: RwLock::default(),
             clients: Mutex::default(),
             at_once: Arc::new(Semaphore::new(REQUESTS_AT_ONCE_MAX)),
+            in_hand: Mutex::default(),
             in_flight: Mutex::default(),
             recent: Mutex::default(),
             is_ready: Notify::new(),
