@@ -312,14 +312,11 @@ async fn two_nodes_share_a_chain_and_a_channel() {
         "request",
     );
     pay(&first, &invoice, &[]);
-    // An offer names a way to a node that isn't announced, which there is when its peers are there.
-    let mut offer = None;
-    until("an offer", || {
-        let made = first.cli(&["lightning", "offer"]);
-        offer = Some(String::from_utf8(made.stdout).unwrap().trim().to_owned());
-        made.status.success()
-    });
-    pay(&second, &offer.unwrap(), &["--sat", "2000"]);
+    let invoice = text(
+        &first.json(&["lightning", "invoice", "--sat", "2000"]),
+        "request",
+    );
+    pay(&second, &invoice, &[]);
     // Closed without the peer's help, it all comes back, after the delay.
     let channel = text(&second.json(&["lightning", "channels"])[0], "id");
     second.json(&["lightning", "close", &channel, "--force"]);
