@@ -8,9 +8,11 @@ BIN_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 # The programs for the compatibility tests, which read this.
 export FREEHOLD_COMPAT_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/freehold/compat
 
-# One profile for everything, so that dependencies compile once.
-CARGO_FLAGS := --release --locked
+# One profile and the whole workspace for everything, so that dependencies compile once: with `-p` they would be
+# compiled again, with other features.
+CARGO_FLAGS := --release --locked --workspace
 FREEHOLD := $(or $(CARGO_TARGET_DIR),target)/release/freehold
+BENCH := $(or $(CARGO_TARGET_DIR),target)/release/examples/bench
 FUZZ_SECONDS ?= 30
 # Kills in the short form of the crash test; `make crash` has the long one.
 CRASHES ?= 10
@@ -29,41 +31,40 @@ run: install ## install what is missing, build, fetch the default model, start t
 
 # Next to cargo, where rustup has put the PATH already: `freehold` works in every shell.
 .PHONY: install
-install: build ## put the program next to cargo, so that every shell finds it
-	@install -m 755 $(FREEHOLD) $(BIN_DIR)/freehold && echo "Installed $(BIN_DIR)/freehold"
+install: build ## put the programs next to cargo, so that every shell finds them
+	@install -m 755 $(FREEHOLD) $(FREEHOLD)-sandbox $(BIN_DIR) && echo "Installed $(BIN_DIR)/freehold"
 
 .PHONY: test
 test: setup ## run all tests, those with the real model and with other people's clients too
 	@scripts/compat-setup --install || true
-	cargo test $(CARGO_FLAGS) --workspace --no-run
+	cargo test $(CARGO_FLAGS) --no-run
 	@$(FREEHOLD) model pull || echo "The default model can't be had: the tests that need it will be SKIPPED." >&2
-	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_CALENDAR_KILLS=$(CALENDAR_KILLS) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --workspace --no-fail-fast
+	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_CALENDAR_KILLS=$(CALENDAR_KILLS) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: crash
 crash: build ## kill two nodes 200 times in the middle of payments, a calendar 50 times; nothing may be lost
 	$(FREEHOLD) model pull
-	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) -p freehold --test crash -- --nocapture
-	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) -p freehold --test calendar kills:: -- --nocapture
+	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --test crash -- --nocapture
+	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) --test calendar kills:: -- --nocapture
 
 .PHONY: bench
 bench: bench-build ## measure paid and unpaid latency, tokens a second, Lightning, vaults, and timestamps
 	$(FREEHOLD) model pull
-	cargo run $(CARGO_FLAGS) -p freehold --example bench
+	$(BENCH)
 
 .PHONY: bench-timestamps
 bench-timestamps: bench-build ## measure timestamps only, side by side with the Python reference
-	cargo run $(CARGO_FLAGS) -p freehold --example bench -- --timestamps
+	$(BENCH) --timestamps
 
 # The benchmark runs what the rooms of timestamps and of money measure of themselves, and the Python reference if it can be had.
 .PHONY: bench-build
 bench-build: build
-	cargo build $(CARGO_FLAGS) -p timestamp --example timestamp-speed
-	cargo build $(CARGO_FLAGS) -p wallet --example lightning-speed --example vault-speed
+	cargo build $(CARGO_FLAGS) --example bench --example timestamp-speed --example lightning-speed --example vault-speed
 	@scripts/compat-setup --install || true
 
 .PHONY: build
 build: setup ## build the program
-	cargo build $(CARGO_FLAGS) -p freehold
+	cargo build $(CARGO_FLAGS) --bin freehold --bin freehold-sandbox
 
 .PHONY: setup
 setup: ## install missing system packages (Debian and Ubuntu)
@@ -76,7 +77,7 @@ fmt: ## format the code
 .PHONY: lint
 lint: setup ## check format, lints, licences and banned crates
 	cargo fmt --all --check
-	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	scripts/deny
 
 .PHONY: fuzz

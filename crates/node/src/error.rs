@@ -79,9 +79,8 @@ pub enum NodeError {
     #[error("only the network `sandbox` has a chain and a neighbour of its own")]
     NoSandbox,
     /// The network `sandbox` failed.
-    #[cfg(feature = "sandbox")]
     #[error("the sandbox: {0}")]
-    Sandbox(#[from] sandbox::Error),
+    Sandbox(String),
     /// A payment failed for good.
     #[error("the payment failed: {0}")]
     PaymentFailed(String),
@@ -216,7 +215,6 @@ impl NodeError {
             Self::Lightning(error) => error.code(),
             Self::NoLightning => "no_lightning",
             Self::NoSandbox => "no_sandbox",
-            #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => "sandbox_failed",
             Self::PaymentFailed(_) => "payment_failed",
             Self::OnchainOff => "onchain_off",
@@ -260,8 +258,7 @@ impl NodeError {
             Self::Lightning(error) => error.hint(),
             Self::NoLightning => "use --network sandbox to try it out",
             Self::NoSandbox => "use --network sandbox",
-            #[cfg(feature = "sandbox")]
-            Self::Sandbox(_) => "check the amount and the address",
+                    Self::Sandbox(_) => "check what was asked for; `make install` puts `freehold-sandbox` beside this program",
             Self::PaymentFailed(_) => "nothing was paid; try again, or allow a higher fee",
             Self::Onchain(error) => error.hint(),
             Self::OnchainOff => {
@@ -313,7 +310,6 @@ impl NodeError {
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,
             Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
-            #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => 400,
             Self::PaymentFailed(_) => 502,
             Self::Ecash(error) if error.is_unknown() => 503,

@@ -18,10 +18,6 @@ mod keys;
 pub mod lightning;
 mod locks;
 mod mint_address;
-#[cfg(feature = "sandbox")]
-mod neighbourhood;
-#[cfg(not(feature = "sandbox"))]
-#[path = "no_neighbourhood.rs"]
 mod neighbourhood;
 mod node;
 mod nwc;
@@ -44,7 +40,7 @@ pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
 pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
-pub use neighbourhood::SandboxView;
+pub use lightning::SandboxView;
 pub use node::{Caller, Node};
 pub use nwc::{BackingView, NewNwc, NewNwcConnection, NwcConnectionView};
 pub use onchain::{
@@ -74,6 +70,7 @@ pub use timestamp::proof::{AnchorStatus, Anchoring, ReceiptProof};
 pub use timestamp::receipt::answer_digests;
 pub use timestamp::tiles::TileAddress;
 pub use timestamp::{Hash, checkpoint, merkle, note, ots};
+pub use wallet::MSAT_PER_SAT;
 pub use wallet::ledger::{Transfer, TransferState};
 pub use wallet::nwc::{NotificationKind, Transaction as LightningTransaction};
 pub use wallet::onchain::{

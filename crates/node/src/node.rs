@@ -1,6 +1,7 @@
 //! The node: everything the doors can ask for hangs on [`Node`].
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -17,7 +18,7 @@ use crate::config::{Config, Network};
 use crate::engine::{Engines, Worker};
 use crate::error::{NodeError, Result};
 use crate::files;
-use crate::keys;
+use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
 use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
@@ -105,42 +106,20 @@ impl Node {
             format!("fho_{}", keys::random_hex())
         })?;
 
-        for name in ["freehold.db", "mint.db", "till.db", "purses.db"] {
-            files::private_file(&dir.join(name))?;
-        }
-        let db = Db::open(&dir.join("freehold.db"))?;
-        db.write(|tx| create_tables(tx)).await?;
+        let db = open_books(&dir).await?;
         let returning = {
             let seed = seed.clone();
             db.write(move |tx| Return::load(tx, &seed)).await?
         };
 
-        let neighbourhood = match config.network {
-            // With another node's chain named, this one moves in there.
-            Network::Sandbox if !config.chain.is_set() => {
-                Some(Neighbourhood::open(&config, &seed).await?)
-            }
-            _ => None,
-        };
+        let neighbourhood = open_neighbourhood(&config, &seed).await?;
         if let Some(neighbourhood) = &neighbourhood {
             config.chain.esplora = Some(neighbourhood.url());
         }
         let cashier = lightning::open(&config, &seed, &db).await?;
 
         let address = MintAddress::load(&db, &config).await?;
-        let mint = match config.mint_url {
-            Some(_) => None,
-            None => {
-                let (path, keys) = (dir.join("mint.db"), seed.derive("mint"));
-                Some(match &cashier {
-                    Some(cashier) => {
-                        let backing = Arc::new(Backing::new(cashier.clone()));
-                        EmbeddedMint::backed(&path, &keys, address.wanted(), backing).await?
-                    }
-                    None => EmbeddedMint::play(&path, &keys, address.wanted()).await?,
-                })
-            }
-        };
+        let mint = open_mint(&config, &seed, address.wanted(), cashier.as_ref()).await?;
         let open_wallet = async |name: &str| {
             let access = mint.clone().map_or(MintAccess::Http, MintAccess::Embedded);
             let path = dir.join(format!("{name}.db"));
@@ -324,6 +303,47 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
     Ok(())
 }
 
+/// The database of all that must be booked together, with everybody's tables.
+async fn open_books(dir: &Path) -> Result<Db> {
+    for name in ["freehold.db", "mint.db", "till.db", "purses.db"] {
+        files::private_file(&dir.join(name))?;
+    }
+    let db = Db::open(&dir.join("freehold.db"))?;
+    db.write(|tx| create_tables(tx)).await?;
+    Ok(db)
+}
+
+/// On `sandbox`, a chain and who lives there; with another node's chain named, this one moves in there.
+async fn open_neighbourhood(config: &Config, seed: &Seed) -> Result<Option<Neighbourhood>> {
+    match config.network {
+        Network::Sandbox if !config.chain.is_set() => {
+            Neighbourhood::open(config, seed).await.map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The embedded mint, unless another one is named: backed by channels where there are any.
+async fn open_mint(
+    config: &Config,
+    seed: &Seed,
+    url: &str,
+    cashier: Option<&Cashier>,
+) -> Result<Option<EmbeddedMint>> {
+    if config.mint_url.is_some() {
+        return Ok(None);
+    }
+    let (path, keys) = (config.network_dir().join("mint.db"), seed.derive("mint"));
+    let mint = match cashier {
+        Some(cashier) => {
+            let backing = Arc::new(Backing::new(cashier.clone()));
+            EmbeddedMint::backed(&path, &keys, url, backing).await?
+        }
+        None => EmbeddedMint::play(&path, &keys, url).await?,
+    };
+    Ok(Some(mint))
+}
+
 /// Compares without telling by its duration how much was right.
 fn same_secret(given: &str, wanted: &str) -> bool {
     use sha2::{Digest, Sha256};
@@ -336,4 +356,9 @@ pub(crate) fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Now, Unix seconds.
+pub(crate) fn now_s() -> u64 {
+    now_ms().max(0).unsigned_abs() / 1_000
 }

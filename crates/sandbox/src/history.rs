@@ -3,14 +3,19 @@
 //! Nothing else is kept: from the blocks, abandoned branches among them, the engine arrives at the same chain again.
 //! A record is the block's length (four bytes, the least significant first) and its consensus encoding.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use bitcoin::Block;
 use bitcoin::consensus::encode::{deserialize, serialize};
 
 use crate::Error;
+
+const LOCK_ATTEMPTS: u32 = 150;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// An open file of blocks, which only grows.
 pub(crate) struct History {
@@ -26,6 +31,7 @@ impl History {
             .append(true)
             .open(path)
             .map_err(|why| Error::system("open the file of blocks", why))?;
+        lock(&file)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)
             .map_err(|why| Error::system("read the file of blocks", why))?;
@@ -49,6 +55,19 @@ impl History {
         };
         write(&mut self.file).map_err(|why| Error::system("keep a block", why))
     }
+}
+
+/// Takes the file for this process. One that was killed a moment ago may still be on its way out.
+fn lock(file: &File) -> Result<(), Error> {
+    let taken = |why: TryLockError| Error::system("take the file of blocks", why);
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(why @ TryLockError::Error(_)) => return Err(taken(why)),
+        }
+    }
+    file.try_lock().map_err(taken)
 }
 
 /// The whole records at the beginning, and how many bytes they are.
@@ -81,6 +100,7 @@ mod tests {
         let (mut history, none) = History::open(&path).unwrap();
         assert!(none.is_empty());
         history.append(&block).unwrap();
+        drop(history);
         let whole = std::fs::read(&path).unwrap();
         for torn_bytes in [1, 4, 5, whole.len() - 1] {
             let torn = [&whole[..], &whole[..torn_bytes]].concat();
@@ -88,7 +108,18 @@ mod tests {
             let (mut history, blocks) = History::open(&path).unwrap();
             assert_eq!(blocks, std::slice::from_ref(&block), "{torn_bytes}");
             history.append(&block).unwrap();
+            drop(history);
             assert_eq!(History::open(&path).unwrap().1.len(), 2, "{torn_bytes}");
         }
+    }
+
+    #[test]
+    fn two_do_not_write_into_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("blocks");
+        let held = History::open(&path).unwrap();
+        assert!(History::open(&path).is_err());
+        drop(held);
+        History::open(&path).unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! The few methods of Bitcoin Core's JSON-RPC with which headers and blocks are read, and wallets without a server
 //! of their own follow the chain and send transactions.
 //!
+//! Three methods of its own play what the world does: `sandbox_mine`, `sandbox_reorg` and `sandbox_fund`.
+//!
 //! Any user and password are welcome. A request is one call or a batch of them; errors come with Bitcoin Core's codes.
 
 use axum::Json;
@@ -8,13 +10,17 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bitcoin::consensus::encode::{deserialize, serialize_hex};
-use bitcoin::{BlockHash, Txid, Work};
+use bitcoin::{Address, BlockHash, Network, Txid, Work};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::Error;
 use crate::index::Record;
 use crate::server::Shared;
 use crate::world::World;
+
+/// As many as are mined or abandoned in one go.
+const BLOCKS_MAX: u32 = 1_000;
 
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
@@ -96,6 +102,9 @@ fn dispatch(world: &mut World, method: &str, params: &[Value]) -> Result<Value, 
         "getrawtransaction" => raw_transaction(world, params),
         "estimatesmartfee" => estimate(world, params),
         "sendrawtransaction" => send(world, params),
+        "sandbox_mine" => mine(world, params),
+        "sandbox_reorg" => reorg(world, params),
+        "sandbox_fund" => fund(world, params),
         _ => Err((METHOD_NOT_FOUND, "Method not found".into())),
     }
 }
@@ -249,6 +258,47 @@ fn send(world: &mut World, params: &[Value]) -> Result<Value, Fault> {
         Ok(txid) => Ok(json!(txid.to_string())),
         Err(reject) => Err((reject.rpc_code(), format!("{}, {reject}", reject.code()))),
     }
+}
+
+/// Not Bitcoin Core's: mines so many blocks for the sandbox's own miner.
+fn mine(world: &mut World, params: &[Value]) -> Result<Value, Fault> {
+    let count = count(params)?;
+    let script = world.miner_script();
+    hashes(world.mine(&script, count))
+}
+
+/// Not Bitcoin Core's: abandons so many blocks for a longer branch of empty ones.
+fn reorg(world: &mut World, params: &[Value]) -> Result<Value, Fault> {
+    let depth = count(params)?;
+    hashes(world.reorg(depth))
+}
+
+/// Not Bitcoin Core's: pays so many satoshi to an address from what the miner has.
+fn fund(world: &mut World, params: &[Value]) -> Result<Value, Fault> {
+    let address = params.first().and_then(Value::as_str);
+    let address = address
+        .and_then(|text| text.parse::<Address<_>>().ok())
+        .and_then(|address| address.require_network(Network::Regtest).ok());
+    let address = address.ok_or_else(|| (NOT_FOUND, "Invalid address".to_owned()))?;
+    let amount_sat = params.get(1).and_then(Value::as_u64);
+    let amount_sat = amount_sat.ok_or_else(|| wrong_type("amount_sat"))?;
+    let txid = world.fund(address.script_pubkey(), amount_sat);
+    let txid = txid.map_err(|why| (INVALID_PARAMETER, why.to_string()))?;
+    Ok(json!(txid.to_string()))
+}
+
+fn count(params: &[Value]) -> Result<u32, Fault> {
+    let count = params.first().and_then(Value::as_u64);
+    let count = count.ok_or_else(|| wrong_type("blocks"))?;
+    u32::try_from(count)
+        .ok()
+        .filter(|count| *count <= BLOCKS_MAX)
+        .ok_or_else(|| (INVALID_PARAMETER, format!("at most {BLOCKS_MAX} blocks")))
+}
+
+fn hashes(blocks: Result<Vec<BlockHash>, Error>) -> Result<Value, Fault> {
+    let blocks = blocks.map_err(|why| (INVALID_PARAMETER, why.to_string()))?;
+    Ok(blocks.iter().map(|hash| json!(hash.to_string())).collect())
 }
 
 fn record(world: &World, params: &[Value]) -> Result<std::sync::Arc<Record>, Fault> {

@@ -53,7 +53,7 @@ pub struct NeighbourPayInput {
 
 /// `GET /api/sandbox`
 pub async fn status(State(app): State<App>, _: Owner) -> Result<Json<SandboxView>, ApiError> {
-    Ok(Json(app.node.sandbox_status()?))
+    Ok(Json(app.node.sandbox_status().await?))
 }
 
 /// `POST /api/sandbox/mine`

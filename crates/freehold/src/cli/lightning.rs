@@ -1,6 +1,7 @@
 //! `freehold lightning`
 
 use clap::{Args, Subcommand};
+use node::MSAT_PER_SAT;
 use node::lightning::{
     BookedInvoice, BookedPayment, ChannelView, InvoiceInput, InvoiceView, LightningView,
     OpenRequest, PayInput, PeerView,
@@ -15,8 +16,6 @@ use crate::client::Client;
 use crate::failure::Result;
 use crate::output::Output;
 use crate::when;
-
-const MSAT_PER_SAT: u64 = 1_000;
 
 /// What to do over Lightning.
 #[derive(Debug, Subcommand)]

@@ -17,6 +17,7 @@ mod onchain;
 mod ots;
 mod progress;
 mod purse;
+mod qr;
 mod receipt;
 mod restore;
 mod sandbox;

@@ -5,11 +5,10 @@ use std::io::Read as _;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use node::{BackingView, NewNwcConnection, NwcConnectionView, PurseName, PurseView};
-use qrcode::QrCode;
-use qrcode::render::unicode::Dense1x2;
 use serde_json::json;
 
 use super::args::purse_name;
+use super::qr::draw;
 use super::table::{pairs, table};
 use crate::api::nwc::{BackingInput, NwcInput};
 use crate::client::Client;
@@ -203,9 +202,9 @@ fn created(new: &NewNwcConnection, with_qr: bool) -> String {
         new.uri,
         new.connection.id
     );
-    if with_qr && let Ok(code) = QrCode::new(&new.uri) {
+    if with_qr && let Ok(picture) = draw(&new.uri) {
         text.push_str("\n\n");
-        text.push_str(&code.render::<Dense1x2>().build());
+        text.push_str(&picture);
     }
     text
 }

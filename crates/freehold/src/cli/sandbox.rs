@@ -1,8 +1,8 @@
 //! `freehold sandbox`
 
 use clap::Subcommand;
-use node::SandboxView;
 use node::lightning::InvoiceView;
+use node::{MSAT_PER_SAT, SandboxView};
 
 use super::table::pairs;
 use crate::api::lightning::{Done, Sent};
@@ -10,8 +10,6 @@ use crate::api::sandbox::{BlocksInput, FundInput, NeighbourInvoiceInput, Neighbo
 use crate::client::Client;
 use crate::failure::Result;
 use crate::output::Output;
-
-const MSAT_PER_SAT: u64 = 1_000;
 
 /// What to do in the sandbox.
 #[derive(Debug, Subcommand)]

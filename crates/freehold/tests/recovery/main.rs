@@ -6,7 +6,6 @@ mod common;
 
 mod house;
 mod kept;
-#[cfg(feature = "sandbox")]
 mod lightning;
 mod mint;
 mod phrase;

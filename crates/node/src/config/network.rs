@@ -12,7 +12,7 @@ pub enum Network {
     /// An embedded mint whose sats are play money.
     #[default]
     Play,
-    /// Lightning and a chain as they really are, on a regtest chain in this process.
+    /// Lightning and a chain as they really are, on a regtest chain of this node's own.
     Sandbox,
     /// Test coins on the public network.
     Signet,

@@ -14,7 +14,7 @@ pub use pay::PayInput;
 pub use purse::{PursePayment, PursePaymentState};
 pub use purse_invoice::PurseInvoice;
 pub(crate) use setup::open;
-pub use view::{ChannelView, InvoiceView, LightningView, PeerView};
+pub use view::{ChannelView, InvoiceView, LightningView, PeerView, SandboxView};
 pub use wallet::cashier::books::{BookedInvoice, BookedPayment, Holder, PaymentState};
 
 use wallet::cashier::Cashier;

@@ -77,3 +77,14 @@ pub struct InvoiceView {
     /// Until when it can be paid, Unix seconds.
     pub expires_at_s: Option<u64>,
 }
+
+/// The sandbox at a glance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SandboxView {
+    /// Its Esplora server.
+    pub esplora_url: String,
+    /// The chain's height.
+    pub height: u32,
+    /// The neighbour's Lightning node.
+    pub neighbour: String,
+}

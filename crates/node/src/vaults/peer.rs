@@ -10,7 +10,7 @@ use wallet::vault::{Mode, PSBT_BYTES_MAX, ProposalState, Request, VaultError, re
 use super::OpenVault;
 use super::views::ProposalView;
 use crate::error::{NodeError, Result};
-use crate::node::{Node, now_ms};
+use crate::node::{Node, now_s};
 
 /// An answer of another node is at most this long.
 const ANSWER_BYTES_MAX: usize = 2 * PSBT_BYTES_MAX;
@@ -201,8 +201,4 @@ fn refusal(body: &[u8]) -> String {
             format!("it refuses: {}", start.to_lower_hex_string())
         }
     }
-}
-
-fn now_s() -> u64 {
-    u64::try_from(now_ms() / 1_000).unwrap_or_default()
 }

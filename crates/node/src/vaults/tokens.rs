@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use wallet::vault::{EcashLock, LOCK_NUMBERS, LockStanding};
 
 use crate::error::Result;
-use crate::node::{Node, now_ms};
+use crate::node::{Node, now_s};
 
 /// A request for ecash that only the vault's signers can redeem.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,8 +81,4 @@ impl Node {
             token: signed,
         })
     }
-}
-
-fn now_s() -> u64 {
-    u64::try_from(now_ms() / 1_000).unwrap_or_default()
 }

@@ -21,6 +21,9 @@ pub enum LightningError {
     /// The source of blocks can't be reached, or answers nonsense.
     #[error("the chain source can't be reached or doesn't answer as it should: {0}")]
     ChainUnreachable(String),
+    /// No invoice or offer can be made.
+    #[error("no invoice or offer can be made now")]
+    CannotReceive,
     /// The peer can't be reached.
     #[error("the peer can't be reached")]
     PeerUnreachable,
@@ -93,6 +96,7 @@ impl LightningError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Config(_) => "lightning_config",
+            Self::CannotReceive => "lightning_cannot_receive",
             Self::InUse => "lightning_in_use",
             Self::Storage(_) => "lightning_storage",
             Self::NotRunning => "lightning_not_running",
@@ -123,6 +127,9 @@ impl LightningError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Config(_) => "correct the Lightning settings",
+            Self::CannotReceive => {
+                "connect to a peer that you have a channel with: an offer names a way to you"
+            }
             Self::InUse => "stop the other process; two on one folder would lose the money",
             Self::Storage(_) => "make room on the disk, or check its health; nothing is lost",
             Self::NotRunning => "start the node again",
@@ -173,7 +180,7 @@ impl From<NodeError> for LightningError {
             E::InvalidInvoice | E::InvalidOffer | E::UnsupportedCurrency => {
                 Self::InvoiceInvalid(error.to_string())
             }
-            E::InvoiceCreationFailed | E::OfferCreationFailed => Self::Config(error.to_string()),
+            E::InvoiceCreationFailed | E::OfferCreationFailed => Self::CannotReceive,
             E::InvalidPaymentHash => Self::PaymentUnknown,
             E::InvalidPaymentPreimage => Self::PreimageWrong,
             E::ChannelCreationFailed => Self::Channel("opened"),

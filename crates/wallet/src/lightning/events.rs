@@ -135,6 +135,24 @@ impl Pump {
         }
     }
 
+    /// Passes on what a crash left unacknowledged, before anything new is paid: told later, the end of an old attempt
+    /// would be taken for that of a new one with the same id.
+    ///
+    /// # Errors
+    /// `Storage` if it can't be booked.
+    pub(super) async fn catch_up(&self) -> Result<(), LightningError> {
+        while let Some(event) = self.node.next_event() {
+            let booked = self.try_book(event).await;
+            booked.map_err(|error| LightningError::Storage(error.to_string()))?;
+            if !self.acknowledge().await {
+                return Err(LightningError::Storage(
+                    "an event can't be acknowledged".into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     async fn stopped(mut stop: watch::Receiver<bool>) {
         let _ = stop.wait_for(|stop| *stop).await;
     }
@@ -151,16 +169,22 @@ impl Pump {
                 }
             }
         };
-        let node = Arc::clone(&self.node);
-        // If this fails, the event comes again, and is booked once more to no effect.
-        let handled = tokio::task::spawn_blocking(move || node.event_handled()).await;
-        if !matches!(handled, Ok(Ok(()))) {
-            tracing::warn!(target: "wallet::lightning", "an event couldn't be acknowledged");
-        }
+        self.acknowledge().await;
         if let Some(event) = event {
             // Nobody need listen.
             let _ = self.told.send(event);
         }
+    }
+
+    /// Lets the library forget the event. If that fails, it comes again, and is booked once more to no effect.
+    async fn acknowledge(&self) -> bool {
+        let node = Arc::clone(&self.node);
+        let handled = tokio::task::spawn_blocking(move || node.event_handled()).await;
+        let is_done = matches!(handled, Ok(Ok(())));
+        if !is_done {
+            tracing::warn!(target: "wallet::lightning", "an event couldn't be acknowledged");
+        }
+        is_done
     }
 
     async fn try_book(&self, event: LdkEvent) -> Result<Option<Event>, SinkError> {

@@ -137,7 +137,6 @@ impl Lightning {
             told: told.clone(),
             stop: stopped,
         };
-        handle.spawn(pump.run());
         let inner = Inner {
             config,
             node,
@@ -147,12 +146,18 @@ impl Lightning {
             listen,
             told,
             stop,
-            handle,
+            handle: handle.clone(),
             runtime: Mutex::new(Some(runtime)),
         };
-        Ok(Self {
+        let opened = Self {
             inner: Arc::new(inner),
-        })
+        };
+        if let Err(error) = pump.catch_up().await {
+            opened.stop().await;
+            return Err(error);
+        }
+        handle.spawn(pump.run());
+        Ok(opened)
     }
 
     /// Stops the node and gives its folder free. Payments go on when it is opened again.

@@ -12,11 +12,7 @@ const LIMIT: FeeLimit = FeeLimit {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_is_replaced_by_a_dearer_one() {
     let world = World::new();
-    let wallet = world.funded(1, &[100_000]).await;
-    let first = world
-        .send(&wallet, "one", HowMuch::Sat(30_000))
-        .await
-        .unwrap();
+    let (wallet, first) = world.spender().await;
     let txid: Txid = first.txid.parse().unwrap();
     let bump = async |id: &str, rate: f64| wallet.bump(id, txid, rate, LIMIT, world.now_ms()).await;
     assert_eq!(bump("low", 2.1).await.unwrap_err().code(), "fee_too_low");
@@ -110,11 +106,7 @@ async fn a_payment_of_somebody_else_is_paid_for_by_a_child() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_of_ours_build_on_is_not_replaced_but_paid_for() {
     let world = World::new();
-    let wallet = world.funded(1, &[100_000]).await;
-    let first = world
-        .send(&wallet, "one", HowMuch::Sat(30_000))
-        .await
-        .unwrap();
+    let (wallet, first) = world.spender().await;
     // It spends the change of the first.
     let second = world
         .send(&wallet, "two", HowMuch::Sat(20_000))
@@ -138,11 +130,7 @@ async fn what_others_of_ours_build_on_is_not_replaced_but_paid_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bump_has_bounds_too() {
     let world = World::new();
-    let wallet = world.funded(1, &[100_000]).await;
-    let first = world
-        .send(&wallet, "one", HowMuch::Sat(30_000))
-        .await
-        .unwrap();
+    let (wallet, first) = world.spender().await;
     let txid = first.txid.parse().unwrap();
     let limit = FeeLimit {
         max_fee_sat: Some(first.fee_sat + 100),

@@ -1,17 +1,13 @@
 //! A chain that changes its mind, or can't be seen.
 
-use wallet::onchain::{HowMuch, SpendState};
+use wallet::onchain::SpendState;
 
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reorganisation_of_six_blocks_is_survived() {
     let world = World::new();
-    let wallet = world.funded(1, &[100_000]).await;
-    let spend = world
-        .send(&wallet, "one", HowMuch::Sat(30_000))
-        .await
-        .unwrap();
+    let (wallet, spend) = world.spender().await;
     world.sandbox.mine(5).unwrap();
     world.sync(&wallet).await;
     let before = wallet.tip().await.unwrap();
@@ -41,11 +37,7 @@ async fn a_reorganisation_of_six_blocks_is_survived() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reorganisation_threw_out_of_the_mempool_too_is_sent_again() {
     let world = World::new();
-    let wallet = world.funded(1, &[100_000]).await;
-    let spend = world
-        .send(&wallet, "one", HowMuch::Sat(30_000))
-        .await
-        .unwrap();
+    let (wallet, spend) = world.spender().await;
     world.sandbox.mine(2).unwrap();
     world.sync(&wallet).await;
     world.sandbox.reorg(2).unwrap();

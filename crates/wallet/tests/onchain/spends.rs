@@ -166,11 +166,7 @@ async fn what_the_network_refuses_was_not_paid_and_its_coins_are_free() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_the_network_lost_is_sent_again() {
     let world = World::new();
-    let wallet = world.funded(1, &[100_000]).await;
-    let spend = world
-        .send(&wallet, "one", HowMuch::Sat(30_000))
-        .await
-        .unwrap();
+    let (wallet, spend) = world.spender().await;
     let txid: Txid = spend.txid.parse().unwrap();
     assert!(world.sandbox.evict(&txid));
     world.sync(&wallet).await;

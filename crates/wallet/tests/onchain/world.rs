@@ -76,6 +76,13 @@ impl World {
         wallet
     }
 
+    /// A wallet that had 100,000 sat and has sent 30,000 of them elsewhere, as payment "one", which waits for a block.
+    pub async fn spender(&self) -> (OnchainWallet, Spend) {
+        let wallet = self.funded(1, &[100_000]).await;
+        let sent = self.send(&wallet, "one", HowMuch::Sat(30_000)).await;
+        (wallet, sent.unwrap())
+    }
+
     /// Pays to an address that the wallet gives out; it waits for a block.
     pub async fn pay(&self, wallet: &OnchainWallet, amount_sat: u64) -> Txid {
         let address = wallet.address().await.unwrap().address;

@@ -1,11 +1,10 @@
 //! A PSBT as QR codes in the terminal: one, or BBQr's parts below each other.
 
 use node::{read_psbt, split_qr};
-use qrcode::render::unicode;
-use qrcode::{EcLevel, QrCode};
 
 use super::files::refused;
-use crate::failure::{Failure, Result};
+use crate::cli::qr::draw;
+use crate::failure::Result;
 
 /// Characters in one code: more don't scan well from a screen.
 const CODE_CHARS_MAX: usize = 800;
@@ -16,9 +15,7 @@ pub fn codes(psbt: &str) -> Result<String> {
     let parts = split_qr(&bytes, CODE_CHARS_MAX).map_err(refused)?;
     let mut drawn = Vec::with_capacity(parts.len());
     for (number, part) in (1..).zip(&parts) {
-        let code = QrCode::with_error_correction_level(part, EcLevel::L)
-            .map_err(|error| Failure::ours("qr_failed", error.to_string()))?;
-        let picture = code.render::<unicode::Dense1x2>().build();
+        let picture = draw(part)?;
         drawn.push(format!("{picture}\n{number} of {}", parts.len()));
     }
     Ok(drawn.join("\n\n"))

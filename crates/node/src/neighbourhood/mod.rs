@@ -1,23 +1,24 @@
-//! The world of the network `sandbox`: a chain in this process, and a neighbour with a Lightning node of its own, to
+//! The world of the network `sandbox`: a chain of this node's own, and a neighbour with a Lightning node of its own, to
 //! pay and to be paid by. Real bitcoin software throughout; only the chain is nobody else's, so its coins are worth
 //! nothing.
+
+mod chain;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::Sandbox;
-use serde::{Deserialize, Serialize};
 use wallet::lightning::{
     ChainSource, InvoiceRequest, Lightning, LightningConfig, LightningError, OpenChannel,
     PayRequest, Payable, PaymentStatus,
 };
 
+use self::chain::Chain;
 use crate::config::Config;
 use crate::error::{NodeError, Result};
 use crate::files;
 use crate::keys::Seed;
-use crate::lightning::InvoiceView;
+use crate::lightning::{InvoiceView, SandboxView};
 use crate::node::Node;
 
 const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -32,37 +33,21 @@ const CHANNEL_DEPTH_BLOCKS: u32 = 6;
 const MINING_PAUSE: Duration = Duration::from_secs(1);
 /// How long the neighbour's payments are waited for.
 const PAYMENT_TIME_MAX: Duration = Duration::from_secs(30);
-/// The most blocks in one go.
-const BLOCKS_MAX: u32 = 1_000;
 
-/// The chain of this process, and who lives on it.
+/// The chain, and who lives on it.
 pub(crate) struct Neighbourhood {
-    chain: Sandbox,
+    chain: Chain,
     neighbour: Lightning,
-}
-
-/// The sandbox at a glance.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SandboxView {
-    /// Its Esplora server.
-    pub esplora_url: String,
-    /// The chain's height.
-    pub height: u32,
-    /// The neighbour's Lightning node.
-    pub neighbour: String,
 }
 
 impl Neighbourhood {
     /// Goes on from where it was left, in the network's folder.
     pub(crate) async fn open(config: &Config, seed: &Seed) -> Result<Self> {
         let folder = config.network_dir();
-        let chain_folder = folder.join("chain");
-        let chain = tokio::task::spawn_blocking(move || Sandbox::open(&chain_folder, ANY_PORT))
-            .await
-            .map_err(|_| NodeError::Stopping)??;
+        let chain = Chain::open(&folder.join("chain")).await?;
         let neighbour_folder = folder.join("neighbour");
         files::private_dir(&neighbour_folder)?;
-        let url = chain.url();
+        let url = chain.url().to_owned();
         let mut lightning = LightningConfig::new(
             config.network.chain(),
             neighbour_folder,
@@ -77,11 +62,12 @@ impl Neighbourhood {
 
     /// Where the chain can be asked.
     pub(crate) fn url(&self) -> String {
-        self.chain.url()
+        self.chain.url().to_owned()
     }
 
     pub(crate) async fn stop(&self) {
         self.neighbour.stop().await;
+        self.chain.stop().await;
     }
 
     /// `NODE_ID@HOST:PORT` of the neighbour.
@@ -99,10 +85,11 @@ impl Neighbourhood {
         if !self.neighbour.channels().await?.is_empty() {
             return Ok(());
         }
-        let address = self.neighbour.new_address().await?;
-        self.chain.fund(address, NEIGHBOUR_SAT)?;
-        self.chain.fund(newcomer.new_address().await?, COINS_SAT)?;
-        self.chain.mine(1)?;
+        let theirs = self.neighbour.new_address().await?.to_string();
+        let ours = newcomer.new_address().await?.to_string();
+        self.chain.fund(&theirs, NEIGHBOUR_SAT).await?;
+        self.chain.fund(&ours, COINS_SAT).await?;
+        self.chain.mine(1).await?;
         self.sync(newcomer).await?;
         let listening = newcomer.listening().first().map(ToString::to_string);
         let open = OpenChannel {
@@ -123,10 +110,10 @@ impl Neighbourhood {
 
     /// Mines what waits, and tells both nodes of it.
     async fn mine_what_waits(&self, newcomer: &Lightning) -> Result<bool> {
-        if self.chain.mempool_txids().is_empty() {
+        if !self.chain.is_waiting().await? {
             return Ok(false);
         }
-        self.chain.mine(CHANNEL_DEPTH_BLOCKS)?;
+        self.chain.mine(CHANNEL_DEPTH_BLOCKS).await?;
         self.sync(newcomer).await?;
         Ok(true)
     }
@@ -161,11 +148,11 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks.
-    pub fn sandbox_status(&self) -> Result<SandboxView> {
+    pub async fn sandbox_status(&self) -> Result<SandboxView> {
         let neighbourhood = self.neighbourhood()?;
         Ok(SandboxView {
             esplora_url: neighbourhood.url(),
-            height: neighbourhood.chain.tip().height,
+            height: neighbourhood.chain.height().await?,
             neighbour: neighbourhood.address(),
         })
     }
@@ -176,9 +163,9 @@ impl Node {
     /// `no_sandbox` on other networks.
     pub async fn sandbox_mine(&self, blocks: u32) -> Result<SandboxView> {
         let neighbourhood = self.neighbourhood()?;
-        neighbourhood.chain.mine(blocks.min(BLOCKS_MAX))?;
+        neighbourhood.chain.mine(blocks).await?;
         neighbourhood.sync(self.cashier()?.lightning()).await?;
-        self.sandbox_status()
+        self.sandbox_status().await
     }
 
     /// Abandons the last blocks for a longer branch of empty ones.
@@ -187,9 +174,9 @@ impl Node {
     /// `no_sandbox` on other networks.
     pub async fn sandbox_reorg(&self, depth_blocks: u32) -> Result<SandboxView> {
         let neighbourhood = self.neighbourhood()?;
-        neighbourhood.chain.reorg(depth_blocks)?;
+        neighbourhood.chain.reorg(depth_blocks).await?;
         neighbourhood.sync(self.cashier()?.lightning()).await?;
-        self.sandbox_status()
+        self.sandbox_status().await
     }
 
     /// Pays to an address of the chain, out of what the sandbox's miner has. Returns the transaction.
@@ -198,15 +185,10 @@ impl Node {
     /// `no_sandbox` on other networks, or an address that isn't of this chain.
     pub async fn sandbox_fund(&self, address: &str, amount_sat: u64) -> Result<String> {
         let neighbourhood = self.neighbourhood()?;
-        let address = address
-            .parse::<bitcoin::Address<_>>()
-            .ok()
-            .and_then(|address| address.require_network(bitcoin::Network::Regtest).ok());
-        let address = address.ok_or(LightningError::Invalid("address of the sandbox's chain"))?;
-        let txid = neighbourhood.chain.fund(address, amount_sat)?;
-        neighbourhood.chain.mine(1)?;
+        let txid = neighbourhood.chain.fund(address, amount_sat).await?;
+        neighbourhood.chain.mine(1).await?;
         neighbourhood.sync(self.cashier()?.lightning()).await?;
-        Ok(txid.to_string())
+        Ok(txid)
     }
 
     /// An invoice, or an offer, of the neighbour's.
