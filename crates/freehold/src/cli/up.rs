@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use node::{Config, Node, NodeError};
+use node::{Config, Network, Node, NodeError};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -206,12 +206,26 @@ fn greet(
         ("model", model),
     ]);
     output.line(&format!(
-        "Freehold {} is up on network {}\n\n{lines}\n\nIn another shell:\n  \
-         freehold ask \"What is a merkle tree?\"\n  freehold purse new scout\n  \
-         freehold status\n\nCtrl-C stops it.",
+        "Freehold {} is up on network {}\n\n{lines}\n\nIn another shell:\n{}\n\nCtrl-C stops it.",
         env!("CARGO_PKG_VERSION"),
         network(&config.network.to_string()),
+        suggestions(config.network),
     ))
+}
+
+/// What to type next. Commands find the node by its network, so another one than the default is named.
+fn suggestions(network: Network) -> String {
+    let program = match network {
+        Network::Play => "freehold".to_owned(),
+        other => format!("freehold --network {other}"),
+    };
+    [
+        "ask \"What is a merkle tree?\"",
+        "purse new scout",
+        "status",
+    ]
+    .map(|command| format!("  {program} {command}"))
+    .join("\n")
 }
 
 #[cfg(test)]
@@ -221,6 +235,13 @@ mod tests {
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_to_type_next_names_the_network() {
+        assert!(suggestions(Network::Play).ends_with("\n  freehold status"));
+        let sandbox = suggestions(Network::Sandbox);
+        assert!(sandbox.ends_with("\n  freehold --network sandbox status"));
     }
 
     fn check(listen: &str, public_url: Option<&str>, allow_remote: bool) -> Option<String> {
