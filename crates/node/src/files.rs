@@ -133,12 +133,14 @@ pub(crate) fn write_secret(path: &Path, text: &[u8]) -> Result<()> {
     file.write_all(text).map_err(describe())?;
     file.sync_all().map_err(describe())?;
     std::fs::rename(&beside, path).map_err(describe())?;
-    if let Some(dir) = path.parent() {
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(describe())?;
-    }
-    Ok(())
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Makes durable what was made, renamed or removed in a directory.
+pub(crate) fn sync_dir(dir: &Path) -> Result<()> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(NodeError::file(format!("syncing {}", dir.display())))
 }
 
 #[cfg(test)]

@@ -138,7 +138,9 @@ async fn the_tip_is_in_the_transaction_that_is_under_way() {
     let tx = chain.next_tx(&[]).await;
     let tip = chain.calendar.get("/tip").await.bytes().await.unwrap();
     assert_eq!(tip.len(), 32);
-    assert!(tx.output[0].script_pubkey.as_bytes().ends_with(&tip));
+    let mut scripts = tx.output.iter().map(|output| &output.script_pubkey);
+    let note = scripts.find(|script| script.is_op_return()).unwrap();
+    assert!(note.as_bytes().ends_with(&tip));
     chain.anchor().await;
     assert_eq!(chain.calendar.get("/tip").await.status(), 204);
 }

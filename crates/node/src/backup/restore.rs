@@ -89,7 +89,7 @@ pub async fn restore(config: &Config, words: &str, from: From, id: &str) -> Resu
     };
     let staging = dir.join(STAGING);
     files::private_dir(&staging)?;
-    sync(&dir)?;
+    files::sync_dir(&dir)?;
     let unpacked = match unpack_all(config, &seed, backup.as_deref()) {
         Ok(unpacked) => unpacked,
         Err(error) => {
@@ -218,7 +218,7 @@ fn unpack_calendar(archive: &mut Opened, data_dir: &Path) -> Result<bool> {
     }
     let describe = NodeError::file(format!("writing {}", folder.display()));
     std::fs::rename(&beside, &folder).map_err(describe)?;
-    sync(data_dir)?;
+    files::sync_dir(data_dir)?;
     Ok(true)
 }
 
@@ -346,7 +346,7 @@ fn gone(config: &Config, backup: &Option<i64>, has_mint: bool, has_calendar: boo
 
 /// Moves everything to its place. The folder beside goes last: until then, the restore can begin anew.
 fn settle(dir: &Path, staging: &Path) -> Result<()> {
-    sync(staging)?;
+    files::sync_dir(staging)?;
     for piece in PIECES {
         let from = staging.join(piece);
         if from.exists() {
@@ -354,9 +354,9 @@ fn settle(dir: &Path, staging: &Path) -> Result<()> {
             std::fs::rename(&from, dir.join(piece)).map_err(describe)?;
         }
     }
-    sync(dir)?;
+    files::sync_dir(dir)?;
     remove(staging)?;
-    sync(dir)
+    files::sync_dir(dir)
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -370,10 +370,4 @@ fn remove(path: &Path) -> Result<()> {
         )(error)),
         _ => Ok(()),
     }
-}
-
-fn sync(dir: &Path) -> Result<()> {
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(NodeError::file(format!("syncing {}", dir.display())))
 }

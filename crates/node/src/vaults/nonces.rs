@@ -3,7 +3,6 @@
 //! They are in a folder of their own, which backups must leave out: a seed that comes back from a
 //! backup could sign twice, and that gives the key away.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use wallet::vault::NonceSeed;
@@ -62,9 +61,7 @@ impl Nonces {
 fn remove(path: &Path, dir: &Path) -> Result<()> {
     let describe = || NodeError::file(format!("removing {}", path.display()));
     std::fs::remove_file(path).map_err(describe())?;
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(describe())
+    files::sync_dir(dir)
 }
 
 fn parse(text: &str) -> Option<NonceSeed> {

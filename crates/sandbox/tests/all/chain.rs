@@ -39,13 +39,15 @@ fn a_chain_in_a_folder_goes_on_where_it_stopped() {
     let address = Purse::new(7).address();
     let txid = sandbox.fund(address.clone(), 50_000).unwrap();
     sandbox.mine(4).unwrap();
+    // In the first of the four blocks; a branch has to be longer by one to win.
     sandbox.reorg(2).unwrap();
+    assert_eq!(sandbox.confirmations(&txid), Some(5));
     let tip = sandbox.tip();
     drop(sandbox);
 
     let sandbox = open();
     assert_eq!(sandbox.tip(), tip);
-    assert_eq!(sandbox.confirmations(&txid), Some(4));
+    assert_eq!(sandbox.confirmations(&txid), Some(5));
     let more = sandbox.fund(address, 60_000).unwrap();
     let mined = sandbox.mine(1).unwrap();
     assert_eq!(sandbox.tip().height, tip.height + 1);

@@ -4,23 +4,24 @@
 //! [`Backing`] lends it to the embedded mint.
 
 mod backing;
+mod bookkeeper;
 pub mod books;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use bitcoin::secp256k1::PublicKey;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::broadcast;
 
 pub use backing::Backing;
 
+use self::bookkeeper::{Bookkeeper, book_status};
 use self::books::{Begun, BookedInvoice, BookedPayment, Holder, NewPayment, PaymentState};
 use crate::ledger::{self, Account};
 use crate::lightning::{
-    Event, EventSink, Invoice, InvoiceRequest, Lightning, LightningConfig, LightningError,
-    PayRequest, Payable, PaymentId, PaymentStatus, Preimage, SinkError,
+    Invoice, InvoiceRequest, Lightning, LightningConfig, LightningError, PayRequest, Payable,
+    PaymentId, PaymentStatus, Preimage,
 };
 use crate::{Db, WalletError, sat_to_msat};
 
@@ -106,13 +107,6 @@ impl Payment {
 pub struct Cashier {
     lightning: Lightning,
     network: bitcoin::Network,
-    db: Db,
-    received: broadcast::Sender<[u8; 32]>,
-    settled: broadcast::Sender<PaymentId>,
-}
-
-/// Books each event before the library forgets it.
-struct Bookkeeper {
     db: Db,
     received: broadcast::Sender<[u8; 32]>,
     settled: broadcast::Sender<PaymentId>,
@@ -451,67 +445,4 @@ impl Cashier {
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
-}
-
-fn book_status(
-    tx: &rusqlite::Transaction<'_>,
-    id: PaymentId,
-    status: &PaymentStatus,
-    now_ms: i64,
-) -> Result<(), WalletError> {
-    let id = id.to_string();
-    match status {
-        PaymentStatus::Succeeded { preimage, fee_msat } => {
-            let preimage = preimage.map(|preimage| hex::encode(preimage.0));
-            books::succeeded(tx, &id, *fee_msat, preimage.as_deref(), now_ms)
-        }
-        PaymentStatus::Failed { reason } => books::failed(tx, &id, reason, now_ms),
-        PaymentStatus::Unsent => books::failed(tx, &id, "never_sent", now_ms),
-        PaymentStatus::Pending => Ok(()),
-    }
-}
-
-#[async_trait]
-impl EventSink for Bookkeeper {
-    async fn book(&self, event: &Event) -> Result<(), SinkError> {
-        let now_ms = now_ms();
-        match event.clone() {
-            Event::PaymentReceived { id, amount_msat } => {
-                let book = move |tx: &rusqlite::Transaction<'_>| {
-                    books::received(tx, &id.to_string(), amount_msat, now_ms)
-                };
-                self.db.write(book).await?;
-                let _ = self.received.send(id.0);
-            }
-            Event::PaymentSucceeded {
-                id,
-                preimage,
-                fee_msat,
-            } => {
-                let status = PaymentStatus::Succeeded { preimage, fee_msat };
-                self.settle(id, status, now_ms).await?;
-            }
-            Event::PaymentFailed { id, reason } => {
-                self.settle(id, PaymentStatus::Failed { reason }, now_ms)
-                    .await?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-impl Bookkeeper {
-    async fn settle(
-        &self,
-        id: PaymentId,
-        status: PaymentStatus,
-        now_ms: i64,
-    ) -> Result<(), WalletError> {
-        self.db
-            .write(move |tx| book_status(tx, id, &status, now_ms))
-            .await?;
-        let _ = self.settled.send(id);
-        Ok(())
-    }
 }
