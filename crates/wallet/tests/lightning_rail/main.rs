@@ -6,5 +6,12 @@ mod chain;
 mod faults;
 mod killed;
 mod payments;
+#[path = "../regtest/mod.rs"]
+mod regtest;
 mod restored;
 mod support;
+
+#[test]
+fn the_same_on_bitcoin_core() {
+    regtest::on_bitcoin_core(&[]);
+}

@@ -13,7 +13,15 @@ mod coins;
 mod crash;
 mod liar;
 mod psbts;
+#[path = "../regtest/mod.rs"]
+mod regtest;
 mod savings;
 mod spends;
 mod watching;
 mod world;
+
+#[test]
+fn the_same_on_bitcoin_core() {
+    // Those lies are told by an Esplora server.
+    regtest::on_bitcoin_core(&["liar::"]);
+}
