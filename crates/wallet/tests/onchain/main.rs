@@ -22,6 +22,10 @@ mod world;
 
 #[test]
 fn the_same_on_bitcoin_core() {
-    // Those lies are told by an Esplora server.
-    regtest::on_bitcoin_core(&["liar::"]);
+    regtest::on_bitcoin_core(&[
+        // Those lies are told by an Esplora server.
+        "liar::",
+        // Without an index of addresses, nobody knows which ones another wallet has used.
+        "savings::addresses_that_the_other_wallet_has_used",
+    ]);
 }

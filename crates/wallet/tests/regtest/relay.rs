@@ -52,9 +52,13 @@ impl Relay {
             .enable_all()
             .build()
             .unwrap();
-        let bind = tokio::net::TcpListener::bind("127.0.0.1:0");
-        let listener = runtime.block_on(bind).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
         let port = listener.local_addr().unwrap().port();
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).unwrap()
+        };
         let router = Router::new()
             .route("/", post(relay))
             .with_state(shared.clone());
