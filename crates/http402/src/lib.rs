@@ -26,8 +26,10 @@
 //! # Ok::<(), http402::Error>(())
 //! ```
 
+mod base64;
 mod error;
 mod problem;
+pub mod www_authenticate;
 pub mod xcashu;
 
 pub use error::Error;
