@@ -28,6 +28,9 @@
 
 mod base64;
 mod error;
+mod hmac;
+pub mod l402;
+pub mod macaroon;
 mod problem;
 pub mod www_authenticate;
 pub mod xcashu;
