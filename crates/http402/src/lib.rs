@@ -28,6 +28,7 @@
 
 mod base64;
 mod error;
+pub mod haggle;
 mod hmac;
 pub mod l402;
 pub mod macaroon;
