@@ -99,7 +99,7 @@ impl ChargeOffer {
             description: self.description.clone(),
             method_details: MethodDetails {
                 invoice: invoice.bolt11.clone(),
-                payment_hash: invoice.payment_hash,
+                payment_hash: Some(invoice.payment_hash),
                 network: self.network.clone(),
             },
         };
@@ -166,11 +166,12 @@ impl ChargeOffer {
             });
         }
         let payload: ChargePayload = credential.payload()?;
-        if payload.preimage.hash() != request.method_details.payment_hash {
+        let payment_hash = payload.preimage.hash();
+        if request.method_details.payment_hash != Some(payment_hash) {
             return Err(Error::PreimageInvalid);
         }
         Ok(Paid {
-            payment_hash: request.method_details.payment_hash,
+            payment_hash,
             challenge_id: challenge.id.clone(),
             amount_sat: request.amount_sat,
             source: credential.source.clone(),
