@@ -7,6 +7,10 @@
 //! | protocol | module | specification |
 //! |---|---|---|
 //! | X-Cashu | [`xcashu`] | Cashu NUT-24 on NUT-18 requests and NUT-00 tokens |
+//! | L402 | [`l402`] | L402 version 0, on [`macaroon`]s of format V2 |
+//! | haggling beside any of them | [`haggle`] | `docs/haggle.md` |
+//!
+//! [`www_authenticate`] reads the list of challenges that a server sends.
 //!
 //! Everything that comes from outside is read leniently and bounded before it
 //! is looked at; everything that goes out has one canonical form.

@@ -176,21 +176,20 @@ impl Seller {
             return Err(Refusal::Other);
         }
         let (list, floor) = policy.range_msat(quantity);
-        let asked = policy.tactic.price(list, floor, round, policy.rounds_max);
-        // Never more than before, also if the policy has changed since; but never below its floor.
         let most = last.map_or(list, |last| last.price_msat.min(list));
-        let asked = asked.min(most).max(floor);
+        if most < floor {
+            // The policy has changed since. The offer before is still firm.
+            return Err(Refusal::Other);
+        }
+        let asked = policy.tactic.price(list, floor, round, policy.rounds_max);
+        let asked = asked.min(most);
         let is_enough = bid_msat >= asked;
         let terms = Terms {
             nonce,
             round,
             quantity,
             bid_msat,
-            price_msat: if is_enough {
-                bid_msat.min(most).max(asked)
-            } else {
-                asked
-            },
+            price_msat: if is_enough { bid_msat.min(most) } else { asked },
             expires_unix_s: now_unix_s.saturating_add(policy.firm_s),
         };
         let offer = terms.sign(&self.key, resource);
