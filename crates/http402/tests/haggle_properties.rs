@@ -386,6 +386,10 @@ fn limits_that_make_no_sense_are_refused() {
             ..usual()
         },
         Policy {
+            firm_s: 0,
+            ..usual()
+        },
+        Policy {
             rounds_max: 33,
             ..usual()
         },
