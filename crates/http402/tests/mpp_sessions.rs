@@ -611,3 +611,23 @@ fn events_read_as_they_are_written() {
     assert!(timeout.to_sse().starts_with("event: session-timeout\n"));
     assert_eq!(SessionEvent::parse("message", &data), None);
 }
+
+#[test]
+fn a_session_needs_no_echo_of_what_is_optional() {
+    let sparse = Challenge {
+        opaque: None,
+        description: None,
+        ..lightning(0)
+    };
+    let payload =
+        json!({ "action": "open", "preimage": preimage(0), "returnInvoice": bolt11(None) });
+    assert_eq!(read(&sparse, payload.clone()), open_action(0));
+    let other = http402::mpp::session::SessionOffer {
+        id: "other".to_owned(),
+        ..session_offer()
+    };
+    let error = other
+        .read(&keys(), &credential(&sparse, payload))
+        .unwrap_err();
+    assert_eq!(error, Error::ChallengeUnknown);
+}

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{DepositId, RefundTo};
-use crate::mpp::charge::{Opaque, check_ours};
+use crate::mpp::charge::{Opaque, check_ours, completed};
 use crate::mpp::limits::AMOUNT_SAT_MAX;
 use crate::mpp::request::is_return_invoice;
 use crate::mpp::{
@@ -226,7 +226,8 @@ impl SessionOffer {
     /// Prices and deposits are those of the challenge, which the buyer has agreed to.
     pub fn read(&self, keys: &ChallengeKeys, credential: &Credential) -> Result<Action, Error> {
         let challenge = &credential.challenge;
-        check_ours(keys, challenge, &self.realm, &self.id)?;
+        let completed = completed(challenge, &self.id)?;
+        check_ours(keys, &completed, &self.realm, &self.id)?;
         if challenge.intent != SESSION {
             return Err(Error::ChallengeElsewhere);
         }
