@@ -26,6 +26,7 @@ use crate::nwc::{self, Hub};
 use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
 use crate::vaults::Vaults;
+use crate::sell::{self, Selling};
 use crate::{fetch, lightning, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     pub onchain: Option<Onchain>,
     pub vaults: Vaults,
     pub engines: Engines,
+    /// What is sold beside the model's answers, and how it is paid for.
+    pub selling: Selling,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
     pub log_grew: Notify,
@@ -136,6 +139,7 @@ impl Node {
         let receipts = Receipts::load(&db, &seed).await?;
         let onchain = Onchain::open(&config, &seed).await?;
         let vaults = Vaults::load(&config, &seed)?;
+        let selling = Selling::open(&config, &seed, &db).await?;
 
         let node = Self {
             inner: Arc::new(Inner {
@@ -143,6 +147,7 @@ impl Node {
                 returning,
                 vaults,
                 engines: Engines::new(&config, worker)?,
+                selling,
                 receipts: Mutex::new(receipts),
                 log_grew: Notify::new(),
                 config,
@@ -177,6 +182,7 @@ impl Node {
     /// runs all the same.
     pub async fn start(&self) -> Result<()> {
         self.in_background(|node| async move { node.keep_recovering().await });
+        self.in_background(|node| async move { node.keep_metering().await });
         self.in_background(|node| async move { node.keep_anchoring().await });
         self.in_background(|node| async move { node.keep_upgrading().await });
         self.in_background(|node| async move { node.keep_mining().await });
@@ -207,6 +213,7 @@ impl Node {
     /// recorded, and is settled at the next start.
     pub async fn shutdown(&self) {
         self.inner.tasks.stop();
+        self.write_meters().await;
         self.close_backings().await;
         self.inner.engines.shutdown().await;
         if let Some(mint) = &self.inner.mint {
@@ -297,10 +304,11 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
     ]
     .iter()
     .chain(&lightning::SCHEMAS)
+    .chain(&sell::SCHEMAS)
     {
         db.execute_batch(schema)?;
     }
-    Ok(())
+    serve::widen(db)
 }
 
 /// The database of all that must be booked together, with everybody's tables.

@@ -54,7 +54,7 @@ impl Node {
         Ok(match offer.decide(x_cashu) {
             Decision::Challenge(_) => Err(required(&offer, offer.problem(None))),
             Decision::Refuse { error, .. } => Err(required(&offer, offer.problem(Some(&error)))),
-            Decision::Redeem(outline) if outline.amount > most_sat(order) => {
+            Decision::Redeem(outline) if outline.amount > most_sat(order.max_price_sat) => {
                 let (given_sat, price_sat) = (outline.amount, order.max_price_sat);
                 Err(self.refuse(
                     NodeError::PaymentTooMuch {
@@ -106,11 +106,10 @@ impl Node {
 }
 
 /// Far more than the price is a slip that nobody wants to be swapped.
-fn most_sat(order: &Order) -> u64 {
-    order
-        .max_price_sat
+pub(crate) fn most_sat(price_sat: u64) -> u64 {
+    price_sat
         .saturating_mul(10)
-        .max(order.max_price_sat.saturating_add(1_000))
+        .max(price_sat.saturating_add(1_000))
 }
 
 fn required(offer: &Offer, problem: Problem) -> PaymentRequired {

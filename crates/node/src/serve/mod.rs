@@ -20,9 +20,8 @@ use crate::node::{Caller, Node};
 pub use door::PaymentRequired;
 pub use events::{Answer, AnswerEvent, Settled};
 use order::Order;
-pub(crate) use sale::SCHEMA;
-use sale::Sale;
-pub(crate) use sale::{change_operations, change_tokens};
+pub(crate) use door::most_sat;
+pub(crate) use sale::{Quote, SCHEMA, Sale, change_operations, change_tokens, widen};
 pub(crate) use till::CALL_PREFIX;
 
 /// What a request led to.
@@ -77,7 +76,7 @@ impl Node {
         let admitted = match self.admit(caller, x_cashu.as_deref(), &order)? {
             Ok(admitted) => admitted,
             // A token that paid for this request before its price rose is still good.
-            Err(challenge) => match self.paid_before(x_cashu.as_deref(), &order).await? {
+            Err(challenge) => match self.paid_before(x_cashu.as_deref(), &order.body_sha256.to_string()).await? {
                 Some(outline) => Admitted::Ecash(outline),
                 None => return Ok(Served::PaymentRequired(challenge)),
             },
@@ -102,7 +101,7 @@ impl Node {
             Admitted::Purse(name) => self.reserve_from_purse(name, order).await,
             Admitted::Ecash(outline) => {
                 let guard = self.inner.sales.lock(&outline.id.to_string()).await;
-                let sale = self.take_payment(outline, order).await?;
+                let sale = self.take_payment(outline, order.quote()).await?;
                 Ok(Payer::Ecash {
                     sale: Box::new(sale),
                     _guard: guard,
@@ -114,7 +113,7 @@ impl Node {
     /// Works in the background, and hands out the answer as it comes.
     fn answer(&self, mut order: Order, payer: Payer) -> Result<Answer> {
         if let Payer::Ecash { sale, .. } = &payer {
-            sale.restore_terms(&mut order);
+            order.restore_terms(sale);
         }
         let (sender, events) = mpsc::unbounded_channel();
         let answer = Answer {

@@ -4,6 +4,7 @@ use inference::openai::{ChatRequest, ModelEntry, ModelList, Reply};
 use timestamp::Hash;
 use uuid::Uuid;
 
+use super::sale::{Quote, Sale};
 use crate::config::PriceConfig;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
@@ -28,6 +29,23 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// What a token is to pay for.
+    pub fn quote(&self) -> Quote {
+        Quote {
+            request: self.body_sha256.to_string(),
+            body: self.body.clone(),
+            max_price_sat: self.max_price_sat,
+            max_tokens: self.max_tokens,
+            offer: None,
+        }
+    }
+
+    /// What was quoted when the token came is what holds.
+    pub fn restore_terms(&mut self, sale: &Sale) {
+        self.max_price_sat = sale.max_price_sat;
+        self.max_tokens = sale.max_tokens;
+    }
+
     pub fn reply(&self) -> Reply {
         let created = (now_ms().max(0) / 1_000).unsigned_abs();
         Reply::new(&self.id, created, &self.model)

@@ -121,8 +121,19 @@ impl Node {
         })
     }
 
+    /// Ends the sale of a call that was answered; the change, if there is any.
+    pub(crate) async fn settle_call_sale(&self, sale: &Sale) -> Result<Option<String>> {
+        let due_sat = sale.received_sat.saturating_sub(sale.max_price_sat);
+        let change = self.make_change(due_sat).await?;
+        let ending = Ending {
+            price_sat: sale.max_price_sat,
+            ..Ending::default()
+        };
+        self.close_sale(sale, ending, change, |_| Ok(())).await
+    }
+
     /// Gives everything back, and remembers why.
-    pub(super) async fn refund_sale(&self, sale: &Sale, error: NodeError) -> Result<NodeError> {
+    pub(crate) async fn refund_sale(&self, sale: &Sale, error: NodeError) -> Result<NodeError> {
         let change = self.make_change(sale.received_sat).await?;
         let ending = Ending {
             error: Some((error.code().to_owned(), error.to_string())),
@@ -140,7 +151,7 @@ impl Node {
     }
 
     /// A token over what is due, less the mint's fee for making it.
-    async fn make_change(&self, due_sat: u64) -> Result<Option<Issued>> {
+    pub(crate) async fn make_change(&self, due_sat: u64) -> Result<Option<Issued>> {
         if due_sat == 0 {
             return Ok(None);
         }
@@ -170,16 +181,18 @@ impl Node {
             .map(|issued| (issued.operation, issued.token.clone()));
         let earned_sat = sale.received_sat.saturating_sub(out_sat);
         let id = sale.id.clone();
+        let (income, memo) = match &sale.offer {
+            None => (
+                Account::InferenceIncome,
+                "earned by answering".to_owned(),
+            ),
+            Some(offer) => (Account::ServiceIncome, format!("earned by selling {offer}")),
+        };
         self.inner
             .db
             .write(move |tx| -> Result<()> {
                 let movements = [
-                    (
-                        "earned",
-                        Account::InferenceIncome,
-                        earned_sat,
-                        "earned by answering",
-                    ),
+                    ("earned", income, earned_sat, memo.as_str()),
                     (
                         "change",
                         Account::TillEcash,
