@@ -36,7 +36,7 @@ pub(crate) fn in_url_alphabet(text: &str) -> Cow<'_, str> {
 
 /// Reads either alphabet, padded or not. The caller has bounded the length.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    if text.contains(['-', '_']) {
+    if text.bytes().any(|b| b == b'-' || b == b'_') {
         URL_SAFE.decode(in_url_alphabet(text).as_bytes()).ok()
     } else {
         STANDARD.decode(text).ok()

@@ -29,6 +29,10 @@
 
 mod base64;
 mod error;
+pub mod haggle;
+mod hmac;
+pub mod l402;
+pub mod macaroon;
 pub mod mpp;
 mod problem;
 pub mod www_authenticate;

@@ -1,0 +1,106 @@
+//! One session in memory: what is taken from it, call by call.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http402::mpp::session::{Action, Reply, Session, SessionState};
+use http402::mpp::{PaymentHash, Receipt};
+
+use crate::node::now_s;
+use crate::sell::SellError;
+
+/// A session that isn't over.
+pub(in crate::sell) struct Live {
+    pub id: PaymentHash,
+    /// What it was opened for.
+    pub offer: String,
+    state: Mutex<State>,
+}
+
+/// What changes.
+pub(super) struct State {
+    pub session: Session,
+    /// Set aside for calls that aren't answered yet.
+    pub held_sat: u64,
+    /// What the ledger has as earned.
+    pub booked_sat: u64,
+    /// True if the disk doesn't know all.
+    pub is_dirty: bool,
+}
+
+impl Live {
+    pub fn new(offer: &str, session: Session, booked_sat: u64) -> Self {
+        let state = State { session, held_sat: 0, booked_sat, is_dirty: false };
+        Self { id: state.session.id(), offer: offer.to_owned(), state: Mutex::new(state) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets a unit aside for a call of its bearer.
+    pub fn bear(self: &Arc<Self>, action: &Action) -> Result<Hold, SellError> {
+        let mut state = self.lock();
+        match state.session.apply(action, None, now_s())?.reply {
+            Reply::Serve(receipt) => {
+                let hold = self.hold(&mut state)?;
+                Ok(Hold { receipt, ..hold })
+            }
+            _ => Err(SellError::DepositPending),
+        }
+    }
+
+    /// Sets a unit aside for the call that opened it.
+    pub fn first_call(self: &Arc<Self>, receipt: Receipt) -> Result<Hold, SellError> {
+        let hold = self.hold(&mut self.lock())?;
+        Ok(Hold { receipt, ..hold })
+    }
+
+    fn hold(self: &Arc<Self>, state: &mut State) -> Result<Hold, SellError> {
+        if state.session.state() != SessionState::Open {
+            return Err(http402::mpp::Error::SessionClosed.into());
+        }
+        let (unit_sat, rest_sat) = (state.session.unit_price_sat(), state.session.rest_sat());
+        let required_sat = unit_sat.saturating_add(state.held_sat);
+        if rest_sat < required_sat {
+            return Err(http402::mpp::Error::InsufficientBalance { rest_sat, required_sat }.into());
+        }
+        state.held_sat += unit_sat;
+        Ok(Hold { live: Arc::clone(self), held_sat: unit_sat, receipt: Receipt::default() })
+    }
+}
+
+/// Money of a session that is set aside for a call. It goes back to the session when this is dropped.
+pub(in crate::sell) struct Hold {
+    live: Arc<Live>,
+    held_sat: u64,
+    /// What the answer has in `Payment-Receipt`.
+    pub receipt: Receipt,
+}
+
+impl Hold {
+    /// Takes what was set aside.
+    pub fn take(&mut self) -> Result<(), SellError> {
+        let mut state = self.live.lock();
+        let amount_sat = std::mem::take(&mut self.held_sat);
+        state.held_sat = state.held_sat.saturating_sub(amount_sat);
+        state.session.debit_sat(amount_sat, now_s())?;
+        state.is_dirty = true;
+        Ok(())
+    }
+
+    /// Takes one more unit; false if the session has no more.
+    pub fn take_unit(&self) -> bool {
+        let mut state = self.live.lock();
+        let free_sat = state.session.rest_sat().saturating_sub(state.held_sat);
+        let is_taken = free_sat >= state.session.unit_price_sat() && state.session.debit(1, now_s()).is_ok();
+        state.is_dirty |= is_taken;
+        is_taken
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut state = self.live.lock();
+        state.held_sat = state.held_sat.saturating_sub(self.held_sat);
+    }
+}
