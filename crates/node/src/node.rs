@@ -183,6 +183,7 @@ impl Node {
     pub async fn start(&self) -> Result<()> {
         self.in_background(|node| async move { node.keep_recovering().await });
         self.in_background(|node| async move { node.keep_metering().await });
+        self.in_background(|node| async move { node.keep_settling_sessions().await });
         self.in_background(|node| async move { node.keep_anchoring().await });
         self.in_background(|node| async move { node.keep_upgrading().await });
         self.in_background(|node| async move { node.keep_mining().await });
@@ -266,6 +267,12 @@ impl Node {
                 Err(_) => Err(NodeError::Stopping),
             },
         }
+    }
+
+    /// Whether a token is one of those that this node gives out, by its look: it must not be shown to anybody else.
+    #[must_use]
+    pub fn is_own_token(&self, token: &str) -> bool {
+        ["fho_", "fhp_"].iter().any(|prefix| token.starts_with(prefix))
     }
 
     /// Who a bearer token belongs to; nobody in particular without one.

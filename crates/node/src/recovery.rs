@@ -88,7 +88,6 @@ impl Node {
                 ("purses' invoices", self.resume_purse_invoices().await),
                 ("Lightning", self.resume_lightning().await),
                 ("sales", self.resume_sales().await),
-                ("sessions", self.resume_sessions().await),
                 ("old answers", self.forget_old_answers().await),
             ];
             for (what, result) in rounds {

@@ -15,6 +15,7 @@ pub mod log;
 pub mod login;
 pub mod node_state;
 pub mod nwc;
+pub mod offers;
 pub mod onchain;
 pub mod purses;
 pub mod receipts;
@@ -29,10 +30,11 @@ pub mod vaults;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use node::Node;
 
+use crate::proxy::{self, Upstream};
 use crate::web;
 use hosts::Hosts;
 use sessions::Sessions;
@@ -46,6 +48,8 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     /// The names that we are reached by.
     pub hosts: Arc<Hosts>,
+    /// The way to what is sold.
+    pub upstream: Upstream,
 }
 
 impl App {
@@ -56,6 +60,7 @@ impl App {
             node,
             sessions: Arc::default(),
             hosts,
+            upstream: Upstream::new(),
         }
     }
 }
@@ -69,7 +74,7 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         .merge(web::routes())
         .merge(public_routes())
         .nest("/api", owner_routes())
-        .fallback(error::not_found)
+        .fallback(proxy::fallback)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app.clone());
     if let Some(mint) = app.node.mint() {
@@ -77,6 +82,8 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         let door = from_fn_with_state(app.clone(), backup::mint_door);
         router = router.nest("/mint", mint.layer(door));
     }
+    // The fallback isn't a route: what it is asked passes as it comes.
+    let router = router.route_layer(from_fn(guard::read_body));
     Ok(router.layer(from_fn_with_state(app, guard::guard)))
 }
 
@@ -136,6 +143,9 @@ fn owner_routes() -> Router<App> {
         .route("/purses/{name}/pay", post(lightning::purse_pay))
         .nest("/lightning", lightning_routes())
         .nest("/sandbox", sandbox_routes())
+        .route("/offers", get(offers::list).post(offers::sell))
+        .route("/offers/{id}/remove", post(offers::remove))
+        .route("/sessions", get(offers::sessions))
         .route("/fetch", post(fetch::fetch))
         .route("/payments", get(fetch::payments))
         .route("/backup", get(backup::status).post(backup::write))

@@ -65,6 +65,10 @@ impl Node {
     /// `offer_invalid`, `offers_too_many`.
     pub async fn sell(&self, input: NewOffer) -> Result<Offer> {
         let offer = Offer::new(input, now_ms())?;
+        let own = format!("http://{}", self.inner.config.listen);
+        if offer.upstream == own || offer.upstream == self.inner.config.url() {
+            return Err(SellError::OfferInvalid("the upstream is this node itself").into());
+        }
         let row = offer.clone();
         let write = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
             if list(tx)?.iter().filter(|old| old.id != row.id).count() >= OFFERS_MAX {

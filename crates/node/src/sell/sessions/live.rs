@@ -41,21 +41,17 @@ impl Live {
     pub fn bear(self: &Arc<Self>, action: &Action) -> Result<Hold, SellError> {
         let mut state = self.lock();
         match state.session.apply(action, None, now_s())?.reply {
-            Reply::Serve(receipt) => {
-                let hold = self.hold(&mut state)?;
-                Ok(Hold { receipt, ..hold })
-            }
+            Reply::Serve(receipt) => self.hold(&mut state, receipt),
             _ => Err(SellError::DepositPending),
         }
     }
 
     /// Sets a unit aside for the call that opened it.
     pub fn first_call(self: &Arc<Self>, receipt: Receipt) -> Result<Hold, SellError> {
-        let hold = self.hold(&mut self.lock())?;
-        Ok(Hold { receipt, ..hold })
+        self.hold(&mut self.lock(), receipt)
     }
 
-    fn hold(self: &Arc<Self>, state: &mut State) -> Result<Hold, SellError> {
+    fn hold(self: &Arc<Self>, state: &mut State, receipt: Receipt) -> Result<Hold, SellError> {
         if state.session.state() != SessionState::Open {
             return Err(http402::mpp::Error::SessionClosed.into());
         }
@@ -65,7 +61,7 @@ impl Live {
             return Err(http402::mpp::Error::InsufficientBalance { rest_sat, required_sat }.into());
         }
         state.held_sat += unit_sat;
-        Ok(Hold { live: Arc::clone(self), held_sat: unit_sat, receipt: Receipt::default() })
+        Ok(Hold { live: Arc::clone(self), held_sat: unit_sat, receipt })
     }
 }
 

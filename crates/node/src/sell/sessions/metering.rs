@@ -1,9 +1,11 @@
 //! What calls cost, written behind them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http402::mpp::session::{Session, Step};
+use http402::mpp::PaymentHash;
+use http402::mpp::session::Session;
 use rusqlite::Transaction;
 use wallet::ledger::{self, Account, NewTransfer};
 use wallet::sat_to_msat;
@@ -72,7 +74,7 @@ impl Node {
     }
 
     /// A session, from memory if it isn't over.
-    pub(super) async fn session(&self, id: http402::mpp::PaymentHash) -> Result<Option<Arc<Live>>> {
+    pub(super) async fn session(&self, id: PaymentHash) -> Result<Option<Arc<Live>>> {
         let sessions = &self.inner.selling.sessions;
         if let Some(live) = sessions.get(id) {
             return Ok(Some(live));
@@ -80,8 +82,9 @@ impl Node {
         let found = self.inner.db.write(move |tx| store::find(tx, id)).await?;
         let live = found.map(Arc::new);
         if let Some(live) = live.as_ref().filter(|live| !live.is_over()) {
-            // Two that look at once must find the same.
-            return Ok(Some(sessions.map(|map| Arc::clone(map.entry(id).or_insert_with(|| Arc::clone(live))))));
+            // Two that look at once must find the same one.
+            let keep = |map: &mut HashMap<_, _>| Arc::clone(map.entry(id).or_insert(Arc::clone(live)));
+            return Ok(Some(sessions.map(keep)));
         }
         Ok(live)
     }
@@ -172,6 +175,3 @@ pub(super) fn income(session: &Session) -> Account {
         false => Account::OwnerLightning,
     }
 }
-
-/// What the state machine answered, when nothing is left to be done.
-pub(super) type Outcome = Step;
