@@ -9,6 +9,9 @@
 //! | MPP: the `Payment` scheme | [`mpp`] | draft-httpauth-payment-00, lightning charge and session |
 //! | X-Cashu | [`xcashu`] | Cashu NUT-24 on NUT-18 requests and NUT-00 tokens |
 //!
+//! [`door`] joins them on the seller's side and [`choose`] on the buyer's; [`mcp`] carries MPP inside JSON-RPC,
+//! [`discovery`] tells what is sold before anybody asks.
+//!
 //! Everything that comes from outside is read leniently and bounded before it
 //! is looked at; everything that goes out has one canonical form.
 //!
@@ -28,11 +31,15 @@
 //! ```
 
 mod base64;
+pub mod choose;
+pub mod discovery;
+pub mod door;
 mod error;
 pub mod haggle;
 mod hmac;
 pub mod l402;
 pub mod macaroon;
+pub mod mcp;
 pub mod mpp;
 mod problem;
 pub mod www_authenticate;
