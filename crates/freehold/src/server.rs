@@ -96,10 +96,11 @@ async fn answer(connection: Connection, peer: Peer, router: Router, mut stop: St
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX);
     let router = TowerToHyperService::new(router);
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<_>| {
-        request.extensions_mut().insert(peer);
-        router.call(request)
-    });
+    let service =
+        hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
     let served = http
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();

@@ -25,8 +25,8 @@ use crate::neighbourhood::Neighbourhood;
 use crate::nwc::{self, Hub};
 use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
-use crate::vaults::Vaults;
 use crate::sell::{self, Selling};
+use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
@@ -272,7 +272,9 @@ impl Node {
     /// Whether a token is one of those that this node gives out, by its look: it must not be shown to anybody else.
     #[must_use]
     pub fn is_own_token(&self, token: &str) -> bool {
-        ["fho_", "fhp_"].iter().any(|prefix| token.starts_with(prefix))
+        ["fho_", "fhp_"]
+            .iter()
+            .any(|prefix| token.starts_with(prefix))
     }
 
     /// Who a bearer token belongs to; nobody in particular without one.

@@ -95,6 +95,8 @@ fn public_routes() -> Router<App> {
         .route("/logout", post(login::logout))
         .route("/v1/models", get(chat::models))
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/openapi.json", get(offers::openapi))
+        .route("/.well-known/payment", get(offers::well_known))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*address}", get(log::tile))
         // For the nodes of a vault's other signers, who sign their requests.

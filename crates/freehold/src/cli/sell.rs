@@ -42,31 +42,61 @@ pub enum SellCommand {
 #[derive(Debug, Args)]
 struct Terms {
     /// The price of a unit, such as 5sat
-    #[arg(long, env = "FREEHOLD_SELL_PRICE", hide_env = true, value_name = "AMOUNT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_PRICE",
+        hide_env = true,
+        value_name = "AMOUNT"
+    )]
     #[arg(value_parser = amount::sat, required = true)]
     price: Option<u64>,
     /// The path that is sold, and all below it [default: /]
     #[arg(long, env = "FREEHOLD_SELL_PATH", hide_env = true, value_name = "PATH")]
     path: Option<String>,
     /// The only method that is sold [default: all]
-    #[arg(long, env = "FREEHOLD_SELL_METHOD", hide_env = true, value_name = "METHOD")]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_METHOD",
+        hide_env = true,
+        value_name = "METHOD"
+    )]
     method: Option<String>,
     /// What the price is for
     #[arg(long, env = "FREEHOLD_SELL_PER", hide_env = true, value_name = "UNIT")]
     #[arg(value_enum, default_value_t = Per::Call, ignore_case = true)]
     per: Per,
     /// How many calls one payment buys [default: 1]
-    #[arg(long, env = "FREEHOLD_SELL_CALLS", hide_env = true, value_name = "NUMBER")]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_CALLS",
+        hide_env = true,
+        value_name = "NUMBER"
+    )]
     calls: Option<u32>,
     /// How many calls each address has for nothing, such as 10/day
-    #[arg(long, env = "FREEHOLD_SELL_FREE", hide_env = true, value_name = "N/day")]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_FREE",
+        hide_env = true,
+        value_name = "N/day"
+    )]
     #[arg(value_parser = per_day)]
     free: Option<u32>,
     /// What it is, for people [default: method and path]
-    #[arg(long, env = "FREEHOLD_SELL_DESCRIPTION", hide_env = true, value_name = "TEXT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_DESCRIPTION",
+        hide_env = true,
+        value_name = "TEXT"
+    )]
     description: Option<String>,
     /// The deposit of a session; 0 for no sessions [default: 100 times the price]
-    #[arg(long, env = "FREEHOLD_SELL_DEPOSIT", hide_env = true, value_name = "AMOUNT")]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_DEPOSIT",
+        hide_env = true,
+        value_name = "AMOUNT"
+    )]
     #[arg(value_parser = deposit)]
     deposit: Option<u64>,
 }
@@ -93,7 +123,9 @@ impl From<Per> for Unit {
 /// Reads `10/day` or `10`.
 fn per_day(text: &str) -> std::result::Result<u32, String> {
     let number = text.strip_suffix("/day").unwrap_or(text);
-    number.parse().map_err(|_| format!("{text:?} isn't a number a day: write 10/day"))
+    number
+        .parse()
+        .map_err(|_| format!("{text:?} isn't a number a day: write 10/day"))
 }
 
 /// An amount, or nothing.
@@ -107,7 +139,9 @@ fn deposit(text: &str) -> std::result::Result<u64, String> {
 pub async fn run(output: Output, client: &Client, args: SellArgs) -> Result<()> {
     match args.command {
         None => {
-            let offer = client.post("/api/offers", &args.terms.of(args.url)?).await?;
+            let offer = client
+                .post("/api/offers", &args.terms.of(args.url)?)
+                .await?;
             output.show(offer, |offer: Offer| sold(client, &offer))
         }
         Some(SellCommand::List) => output.show(client.get("/api/offers").await?, listed),
@@ -123,7 +157,13 @@ pub async fn run(output: Output, client: &Client, args: SellArgs) -> Result<()> 
 impl Terms {
     fn of(self, url: Option<String>) -> Result<NewOffer> {
         // Clap has seen to both.
-        let missing = || Failure::user("usage", "a URL and a price are needed", "see `freehold sell --help`");
+        let missing = || {
+            Failure::user(
+                "usage",
+                "a URL and a price are needed",
+                "see `freehold sell --help`",
+            )
+        };
         Ok(NewOffer {
             upstream: url.ok_or_else(missing)?,
             price_sat: self.price.ok_or_else(missing)?,
@@ -148,7 +188,10 @@ fn sold(client: &Client, offer: &Offer) -> String {
         ("id", offer.id.clone()),
         ("sold at", format!("{node} below {}", offer.path)),
         ("served by", offer.upstream.clone()),
-        ("price", format!("{} sat a {}", offer.price_sat, offer.unit.as_str())),
+        (
+            "price",
+            format!("{} sat a {}", offer.price_sat, offer.unit.as_str()),
+        ),
         ("deposit", deposit),
     ])
 }

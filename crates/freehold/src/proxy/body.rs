@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::stream::{self, Stream};
 use futures::StreamExt as _;
+use futures::stream::{self, Stream};
 use hyper::body::Body as _;
 
 /// How long the buyer may send nothing.

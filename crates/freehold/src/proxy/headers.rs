@@ -28,30 +28,49 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// The sold service is on the same origin as the owner's pages: nothing that it sends may run there.
-const INERT: &str = "default-src 'none'; sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const INERT: &str =
+    "default-src 'none'; sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Whether this is a credential that pays, and not one for the upstream.
 pub fn is_payment(authorization: &str) -> bool {
-    let scheme = authorization.trim_start().split([' ', '\t']).next().unwrap_or_default();
-    ["L402", "LSAT", "Payment"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    let scheme = authorization
+        .trim_start()
+        .split([' ', '\t'])
+        .next()
+        .unwrap_or_default();
+    ["L402", "LSAT", "Payment"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 /// The token of a bearer.
 pub fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim())
+        .filter(|token| !token.is_empty())
 }
 
 /// Whether a request asks for a web socket.
 pub fn wants_websocket(headers: &HeaderMap) -> bool {
-    let upgrade = headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) && listed(headers, "upgrade")
+    let upgrade = headers
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+        && listed(headers, "upgrade")
 }
 
 /// Whether an answer is a stream of events.
 pub fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/event-stream")
+    })
 }
 
 /// Whether `Connection` has this option.
@@ -61,7 +80,10 @@ fn listed(headers: &HeaderMap, option: &str) -> bool {
 
 fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(header::CONNECTION).iter();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
 }
 
 /// The headers for the upstream. Payments stay here, and so does what opens this node.
@@ -75,7 +97,15 @@ pub fn to_upstream(
     let mut to = from.clone();
     remove_hop_by_hop(&mut to);
     // The client library names the upstream's own host.
-    for name in [header::HOST, X_CASHU, ACCEPT_PAYMENT, header::EXPECT, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO] {
+    for name in [
+        header::HOST,
+        X_CASHU,
+        ACCEPT_PAYMENT,
+        header::EXPECT,
+        FORWARDED_FOR,
+        FORWARDED_HOST,
+        FORWARDED_PROTO,
+    ] {
         to.remove(name);
     }
     retain(&mut to, &header::AUTHORIZATION, |value| {
@@ -88,7 +118,10 @@ pub fn to_upstream(
     if let Some(host) = from.get(header::HOST) {
         to.insert(FORWARDED_HOST, host.clone());
     }
-    to.insert(FORWARDED_PROTO, HeaderValue::from_static(if is_https { "https" } else { "http" }));
+    to.insert(
+        FORWARDED_PROTO,
+        HeaderValue::from_static(if is_https { "https" } else { "http" }),
+    );
     if is_websocket {
         to.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         to.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -103,11 +136,16 @@ pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(INERT));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(INERT),
+    );
     headers.remove(X_CASHU);
     headers.remove(PAYMENT_RECEIPT);
     let prefix = format!("{COOKIE}=");
-    retain(headers, &header::SET_COOKIE, |value| !value.trim_start().starts_with(&prefix));
+    retain(headers, &header::SET_COOKIE, |value| {
+        !value.trim_start().starts_with(&prefix)
+    });
     let is_private = |value: &HeaderValue| {
         let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
         value.contains("no-store") || value.contains("private")
@@ -118,7 +156,9 @@ pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = connection_options(headers).filter_map(|name| name.parse().ok()).collect();
+    let named: Vec<HeaderName> = connection_options(headers)
+        .filter_map(|name| name.parse().ok())
+        .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
@@ -126,9 +166,13 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Keeps the values of a header that are text and wanted.
 fn retain(headers: &mut HeaderMap, name: &HeaderName, is_wanted: impl Fn(&str) -> bool) {
-    let Entry::Occupied(entry) = headers.entry(name) else { return };
+    let Entry::Occupied(entry) = headers.entry(name) else {
+        return;
+    };
     let (_, values) = entry.remove_entry_mult();
-    let kept: Vec<HeaderValue> = values.filter(|value| value.to_str().is_ok_and(&is_wanted)).collect();
+    let kept: Vec<HeaderValue> = values
+        .filter(|value| value.to_str().is_ok_and(&is_wanted))
+        .collect();
     for value in kept {
         headers.append(name, value);
     }
@@ -136,9 +180,14 @@ fn retain(headers: &mut HeaderMap, name: &HeaderName, is_wanted: impl Fn(&str) -
 
 /// Takes the owner's session out of the cookies.
 fn hide_cookie(headers: &mut HeaderMap) {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let cookies = lines.flat_map(|line| line.split(';')).map(str::trim);
-    let kept: Vec<&str> = cookies.filter(|cookie| cookie.split('=').next() != Some(COOKIE)).collect();
+    let kept: Vec<&str> = cookies
+        .filter(|cookie| cookie.split('=').next() != Some(COOKIE))
+        .collect();
     let kept = HeaderValue::from_str(&kept.join("; "));
     headers.remove(header::COOKIE);
     if let Some(kept) = kept.ok().filter(|kept| !kept.is_empty()) {
@@ -161,7 +210,9 @@ mod tests {
 
     fn forwarded(lines: &[(&str, &str)]) -> HeaderMap {
         let address = "192.0.2.7".parse().unwrap();
-        to_upstream(&headers(lines), address, true, false, |token| token == "owner")
+        to_upstream(&headers(lines), address, true, false, |token| {
+            token == "owner"
+        })
     }
 
     #[test]
@@ -195,10 +246,20 @@ mod tests {
             ("x-forwarded-for", "203.0.113.9"),
             ("accept", "*/*"),
         ]);
-        for gone in ["connection", "x-secret", "transfer-encoding", "te", "upgrade", "host"] {
+        for gone in [
+            "connection",
+            "x-secret",
+            "transfer-encoding",
+            "te",
+            "upgrade",
+            "host",
+        ] {
             assert!(!to.contains_key(gone), "{gone}");
         }
-        assert_eq!(to["x-forwarded-for"], "192.0.2.7", "nobody chooses an address");
+        assert_eq!(
+            to["x-forwarded-for"], "192.0.2.7",
+            "nobody chooses an address"
+        );
         assert_eq!(to["x-forwarded-host"], "shop.example");
         assert_eq!(to["x-forwarded-proto"], "https");
         assert_eq!(to["accept"], "*/*");
@@ -227,7 +288,10 @@ mod tests {
     #[test]
     fn web_sockets_are_asked_for_by_two_headers() {
         let asks = |lines: &[(&str, &str)]| wants_websocket(&headers(lines));
-        assert!(asks(&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket")]));
+        assert!(asks(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket")
+        ]));
         assert!(!asks(&[("upgrade", "websocket")]));
         assert!(!asks(&[("connection", "upgrade"), ("upgrade", "h2c")]));
     }

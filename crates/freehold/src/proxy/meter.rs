@@ -27,7 +27,12 @@ pub struct Meter {
 impl Meter {
     /// A meter that begins now.
     pub fn new(pass: Pass) -> Self {
-        Self { pass, bytes: 0, bytes_paid: MIB, paid_until: Instant::now() + MINUTE }
+        Self {
+            pass,
+            bytes: 0,
+            bytes_paid: MIB,
+            paid_until: Instant::now() + MINUTE,
+        }
     }
 
     /// Pays for bytes that are about to be delivered; false if there's nothing left to pay with.
@@ -71,8 +76,8 @@ impl Meter {
 /// An answer's pieces, as long as they are paid for. Then it breaks off, so that nobody takes it for whole; a stream of
 /// events says why first.
 pub fn metered(body: Body, meter: Meter, is_sse: bool) -> impl Stream<Item = io::Result<Bytes>> {
-    let state = (body.into_data_stream(), meter, false);
-    stream::unfold(state, async move |(mut pieces, mut meter, is_over)| {
+    let state = (body.into_data_stream(), meter, is_sse, false);
+    stream::unfold(state, async |(mut pieces, mut meter, is_sse, is_over)| {
         if is_over {
             return None;
         }
@@ -86,12 +91,15 @@ pub fn metered(body: Body, meter: Meter, is_sse: bool) -> impl Stream<Item = io:
             _ => None,
         };
         match paid {
-            Some(piece) => Some((piece, (pieces, meter, false))),
+            Some(piece) => Some((piece, (pieces, meter, is_sse, false))),
             None if is_sse => {
                 let event = Bytes::from_static(b"event: session-timeout\ndata: {}\n\n");
-                Some((Ok(event), (pieces, meter, true)))
+                Some((Ok(event), (pieces, meter, is_sse, true)))
             }
-            None => Some((Err(io::ErrorKind::UnexpectedEof.into()), (pieces, meter, true))),
+            None => Some((
+                Err(io::ErrorKind::UnexpectedEof.into()),
+                (pieces, meter, is_sse, true),
+            )),
         }
     })
 }

@@ -26,6 +26,7 @@ use node::{Caller, NodeError};
 use crate::api::App;
 use crate::api::error::{ApiError, not_found};
 use crate::server::Peer;
+pub use headers::is_payment;
 use meter::Meter;
 pub use upstream::Upstream;
 
@@ -41,7 +42,8 @@ pub async fn fallback(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
-    let call = call(app, &request).await?;
+    let mut call = call(&request);
+    call.is_owner = is_owner(app, &call).await;
     let Some(offer) = app.node.offer_for(&call.method, &call.path) else {
         return match app.node.enter_unsold(&call).await? {
             Some(answer) => Ok(answered(answer)),
@@ -54,40 +56,45 @@ async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
     }
 }
 
-/// What the door looks at.
-async fn call(app: &App, request: &Request) -> Result<Call, ApiError> {
+/// What the door looks at. Whether the owner asks is for [`is_owner`].
+pub fn call(request: &Request) -> Call {
     let headers = request.headers();
-    let authorization = texts(headers, &header::AUTHORIZATION)?;
-    let (payments, others): (Vec<_>, Vec<_>) = authorization.into_iter().partition(|value| headers::is_payment(value));
-    let mut is_owner = false;
-    for value in &others {
-        if let Some(token) = headers::bearer(value) {
-            // Anything else is the upstream's to judge.
-            is_owner |= matches!(app.node.authenticate(Some(token)).await, Ok(Caller::Owner));
-        }
-    }
-    Ok(Call {
+    let first = |name| texts(headers, name).into_iter().next();
+    let of = |name, known: &'static str| {
+        let lines = texts(headers, name).into_iter();
+        lines.map(move |line| (known, line))
+    };
+    let authorization = of(&header::AUTHORIZATION, "Authorization");
+    Call {
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
-        host: texts(headers, &header::HOST)?.into_iter().next().unwrap_or_default(),
-        authorization: payments,
-        x_cashu: texts(headers, &headers::X_CASHU)?,
-        accept_payment: texts(headers, &headers::ACCEPT_PAYMENT)?.into_iter().next(),
+        host: first(&header::HOST).unwrap_or_default(),
+        credentials: authorization
+            .chain(of(&headers::X_CASHU, "X-Cashu"))
+            .collect(),
+        accept_payment: first(&headers::ACCEPT_PAYMENT),
         address: address(request),
-        is_owner,
-    })
+        is_owner: false,
+    }
 }
 
-fn texts(headers: &HeaderMap, name: &HeaderName) -> Result<Vec<String>, ApiError> {
+/// Whether one of the credentials is the owner's. What isn't ours is the upstream's to judge.
+async fn is_owner(app: &App, call: &Call) -> bool {
+    for (_, value) in &call.credentials {
+        if let Some(token) = headers::bearer(value).filter(|token| app.node.is_own_token(token))
+            && matches!(app.node.authenticate(Some(token)).await, Ok(Caller::Owner))
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// All lines of a header. What isn't text becomes what no payment is, and is refused as such.
+fn texts(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let lines = headers.get_all(name).iter();
     lines
-        .map(|line| {
-            let text = line.to_str().map(str::to_owned);
-            text.map_err(|_| {
-                let message = format!("the {name} header isn't text");
-                ApiError::bad_request("header_malformed", message, "send it as visible ASCII")
-            })
-        })
+        .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
         .collect()
 }
 
@@ -97,7 +104,7 @@ fn address(request: &Request) -> IpAddr {
 }
 
 /// An answer of the door's own.
-fn answered(answer: Answer) -> Response {
+pub fn answered(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::PAYMENT_REQUIRED);
     let mut response = (status, answer.body.to_string()).into_response();
     response.headers_mut().remove(header::CONTENT_TYPE);
@@ -105,9 +112,13 @@ fn answered(answer: Answer) -> Response {
     response
 }
 
-fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
+/// Adds headers; those that are there already stay.
+pub fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
     for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) {
             to.append(name, value);
         }
     }
@@ -116,14 +127,24 @@ fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
 /// Asks the upstream. It goes on when the buyer hangs up, so that a call that was made counts as one.
 async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response, ApiError> {
     let address = address(&request);
-    let client_side = headers::wants_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+    let client_side =
+        headers::wants_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let is_broken = Arc::new(AtomicBool::new(false));
     let body = body::bounded(body, Arc::clone(&is_broken));
     let Some(outgoing) = outgoing(app, &pass, &parts, body, address, client_side.is_some()) else {
-        return failed(pass, SellError::UpstreamUnreachable("its address can't be used")).await;
+        return failed(
+            pass,
+            SellError::UpstreamUnreachable("its address can't be used"),
+        )
+        .await;
     };
-    let exchange = Exchange { upstream: app.upstream.clone(), pass, is_broken, client_side };
+    let exchange = Exchange {
+        upstream: app.upstream.clone(),
+        pass,
+        is_broken,
+        client_side,
+    };
     let task = tokio::spawn(exchange.run(outgoing));
     task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
 }
@@ -143,9 +164,10 @@ fn outgoing(
     *outgoing.uri_mut() = uri;
     let scheme = app.node.config().url();
     let is_https = scheme.starts_with("https://");
-    *outgoing.headers_mut() = headers::to_upstream(&parts.headers, address, is_https, is_websocket, |token| {
-        app.node.is_own_token(token)
-    });
+    *outgoing.headers_mut() =
+        headers::to_upstream(&parts.headers, address, is_https, is_websocket, |token| {
+            app.node.is_own_token(token)
+        });
     Some(outgoing)
 }
 
@@ -171,7 +193,13 @@ impl Exchange {
                 ));
             }
             Ok(Err(why)) => return failed(self.pass, SellError::UpstreamUnreachable(why)).await,
-            Err(_) => return failed(self.pass, SellError::UpstreamUnreachable("it takes too long")).await,
+            Err(_) => {
+                return failed(
+                    self.pass,
+                    SellError::UpstreamUnreachable("it takes too long"),
+                )
+                .await;
+            }
         };
         if response.status().is_server_error() {
             let status = response.status().as_u16();

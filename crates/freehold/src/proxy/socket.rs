@@ -42,7 +42,11 @@ async fn pay(mut meter: Meter, mut counted: mpsc::Receiver<usize>) {
     }
 }
 
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, said: mpsc::Sender<usize>) {
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    said: mpsc::Sender<usize>,
+) {
     let mut piece = vec![0; PIECE_BYTES];
     while let Ok(bytes @ 1..) = from.read(&mut piece).await {
         if said.send(bytes).await.is_err() || to.write_all(&piece[..bytes]).await.is_err() {

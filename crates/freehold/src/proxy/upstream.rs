@@ -8,7 +8,7 @@ use axum::response::Response;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
@@ -30,11 +30,9 @@ impl Upstream {
             Ok(builder) => builder,
             Err(_) => HttpsConnectorBuilder::new().with_webpki_roots(),
         };
-        let https = builder
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
+        let https = builder.https_or_http().enable_http1().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME_MAX)
             .pool_max_idle_per_host(IDLE_MAX)
             .build(https);
@@ -50,7 +48,11 @@ impl Upstream {
             Ok(response) => Ok(response.map(Body::new)),
             Err(error) => {
                 tracing::info!(%error, "an upstream doesn't answer");
-                Err(if error.is_connect() { "no connection" } else { "the connection broke" })
+                Err(if error.is_connect() {
+                    "no connection"
+                } else {
+                    "the connection broke"
+                })
             }
         }
     }

@@ -27,7 +27,9 @@ pub fn sell(node: &Node, url: &str, more: &[&str]) -> Value {
 /// All challenges, in their order.
 pub fn challenges(reply: &Reply) -> Vec<String> {
     let values = reply.headers.get_all("www-authenticate").iter();
-    values.map(|value| value.to_str().unwrap().to_owned()).collect()
+    values
+        .map(|value| value.to_str().unwrap().to_owned())
+        .collect()
 }
 
 /// A challenge's parameter.
@@ -44,7 +46,9 @@ pub fn payment(reply: &Reply, method: &str, intent: &str) -> String {
             && parameter(challenge, "intent").as_deref() == Some(intent)
     };
     let all = challenges(reply);
-    all.into_iter().find(wanted).unwrap_or_else(|| panic!("no {method}/{intent}: {:?}", challenges(reply)))
+    all.into_iter()
+        .find(wanted)
+        .unwrap_or_else(|| panic!("no {method}/{intent}: {:?}", challenges(reply)))
 }
 
 /// What a `Payment` challenge asks for.
@@ -55,7 +59,17 @@ pub fn request(challenge: &str) -> Value {
 
 /// `Authorization` for a `Payment` challenge.
 pub fn credential(challenge: &str, payload: &Value) -> String {
-    let names = ["id", "realm", "method", "intent", "request", "expires", "digest", "description", "opaque"];
+    let names = [
+        "id",
+        "realm",
+        "method",
+        "intent",
+        "request",
+        "expires",
+        "digest",
+        "description",
+        "opaque",
+    ];
     let echo: Map<String, Value> = names
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), json!(parameter(challenge, name)?))))
@@ -66,16 +80,26 @@ pub fn credential(challenge: &str, payload: &Value) -> String {
 
 /// Reads a `Payment-Receipt`.
 pub fn receipt(reply: &Reply) -> Value {
-    let text = reply.header("payment-receipt").unwrap_or_else(|| panic!("no receipt: {}", reply.text()));
+    let text = reply
+        .header("payment-receipt")
+        .unwrap_or_else(|| panic!("no receipt: {}", reply.text()));
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
 }
 
 /// The stable code of a problem.
 pub fn code(reply: &Reply) -> String {
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{}", reply.text());
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/problem+json"),
+        "{}",
+        reply.text()
+    );
     let body = reply.json();
     assert_eq!(body["status"], reply.status, "{body:#}");
-    assert!(body["hint"].is_string() && body["detail"].is_string(), "{body:#}");
+    assert!(
+        body["hint"].is_string() && body["detail"].is_string(),
+        "{body:#}"
+    );
     body["code"].as_str().unwrap().to_owned()
 }
 

@@ -16,7 +16,9 @@ async fn what_was_paid_before_a_crash_is_served_once_after_it() {
     let outsider = Outsider::at(&node.url()).await;
     outsider.fund(50).await;
     let token = outsider.token(6).await;
-    let request = node.request(Method::GET, "/api/slow", Pay::Ecash(&token)).timeout(Duration::from_secs(30));
+    let request = node
+        .request(Method::GET, "/api/slow", Pay::Ecash(&token))
+        .timeout(Duration::from_secs(30));
     let lost = tokio::spawn(async move { request.send().await });
     eventually("the upstream is asked", async || shop.hits() == 1).await;
     node.kill9();

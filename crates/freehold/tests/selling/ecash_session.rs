@@ -22,21 +22,35 @@ impl<'a> Session<'a> {
         let asked = ask(node, "/api/echo", &[]).await;
         let challenge = payment(&asked, "cashu", "session");
         let (secret, id) = secret();
-        let session = Self { node, challenge, secret, id };
-        let reply = session.act(json!({ "action": "open", "preimage": session.secret, "token": token })).await;
+        let session = Self {
+            node,
+            challenge,
+            secret,
+            id,
+        };
+        let reply = session
+            .act(json!({ "action": "open", "preimage": session.secret, "token": token }))
+            .await;
         (session, reply)
     }
 
     pub async fn act(&self, payload: Value) -> Reply {
-        ask(self.node, "/api/echo", &[("authorization", &credential(&self.challenge, &payload))]).await
+        ask(
+            self.node,
+            "/api/echo",
+            &[("authorization", &credential(&self.challenge, &payload))],
+        )
+        .await
     }
 
     pub async fn call(&self) -> Reply {
-        self.act(json!({ "action": "bearer", "sessionId": self.id, "preimage": self.secret })).await
+        self.act(json!({ "action": "bearer", "sessionId": self.id, "preimage": self.secret }))
+            .await
     }
 
     pub async fn close(&self) -> Reply {
-        self.act(json!({ "action": "close", "sessionId": self.id, "preimage": self.secret })).await
+        self.act(json!({ "action": "close", "sessionId": self.id, "preimage": self.secret }))
+            .await
     }
 }
 
@@ -51,7 +65,10 @@ async fn one_payment_many_calls_and_the_rest_back() {
     let token = outsider.token(20).await;
     let (session, opened) = Session::open(&node, &token).await;
     let terms = request(&session.challenge);
-    assert_eq!((&terms["amount"], &terms["depositAmount"]), (&"5".into(), &"20".into()));
+    assert_eq!(
+        (&terms["amount"], &terms["depositAmount"]),
+        (&"5".into(), &"20".into())
+    );
     assert_eq!(opened.status, 200, "{}", opened.text());
     assert_eq!(receipt(&opened)["reference"], session.id);
     for _ in 0..3 {
@@ -60,7 +77,10 @@ async fn one_payment_many_calls_and_the_rest_back() {
     assert_eq!(shop.hits(), 4);
     // It is used up: a stable code, and a challenge to top it up by.
     let empty = session.call().await;
-    assert_eq!((empty.status, code(&empty)), (402, "insufficient_balance".to_owned()));
+    assert_eq!(
+        (empty.status, code(&empty)),
+        (402, "insufficient_balance".to_owned())
+    );
     payment(&empty, "cashu", "session");
 
     // Topping up, and the same again: credited once.
@@ -75,22 +95,39 @@ async fn one_payment_many_calls_and_the_rest_back() {
 
     // A call that fails costs nothing.
     let bearer = json!({ "action": "bearer", "sessionId": session.id, "preimage": session.secret });
-    let failed = ask(&node, "/api/fail", &[("authorization", &credential(&session.challenge, &bearer))]).await;
-    assert_eq!((failed.status, code(&failed)), (502, "upstream_failed".to_owned()));
+    let failed = ask(
+        &node,
+        "/api/fail",
+        &[("authorization", &credential(&session.challenge, &bearer))],
+    )
+    .await;
+    assert_eq!(
+        (failed.status, code(&failed)),
+        (502, "upstream_failed".to_owned())
+    );
 
     // 32 in, 25 spent, 7 back; and the same answer to whoever lost the first.
     let closed = session.close().await;
-    assert_eq!(closed.json(), json!({ "refundSats": 7, "refundStatus": "succeeded", "status": "closed" }));
+    assert_eq!(
+        closed.json(),
+        json!({ "refundSats": 7, "refundStatus": "succeeded", "status": "closed" })
+    );
     assert_eq!(receipt(&closed)["refundSats"], 7);
     let rest = closed.header("x-cashu").unwrap().to_owned();
     assert_eq!(token_sat(&rest), 7);
     assert_eq!(session.close().await.header("x-cashu"), Some(rest.as_str()));
     assert_eq!(outsider.redeem(&rest).await, 7);
     let over = session.call().await;
-    assert_eq!((over.status, code(&over)), (402, "session_closed".to_owned()));
+    assert_eq!(
+        (over.status, code(&over)),
+        (402, "session_closed".to_owned())
+    );
     // The token that opened it opens no other.
     let (_, again) = Session::open(&node, &token).await;
-    assert_eq!((again.status, code(&again)), (402, "payment_used".to_owned()));
+    assert_eq!(
+        (again.status, code(&again)),
+        (402, "payment_used".to_owned())
+    );
     assert_eq!(node.json(&["status"])["earned_sat"], 25);
     assert_eq!(node.json(&["sell", "sessions"])[0]["spent_sat"], 25);
     home.assert_ledger_sound();

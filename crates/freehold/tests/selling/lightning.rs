@@ -11,7 +11,8 @@ use crate::upstream::Shop;
 /// Opening a channel takes a few rounds of the background.
 const READY_WITHIN: Duration = Duration::from_secs(120);
 
-async fn at_home(home: &Home) -> Node {
+/// A node with a channel that can be used, and its books in order.
+pub async fn at_home(home: &Home) -> Node {
     let node = Node::start(home).await;
     let deadline = Instant::now() + READY_WITHIN;
     loop {
@@ -28,11 +29,16 @@ async fn at_home(home: &Home) -> Node {
 /// Has the neighbour pay; the preimage.
 fn paid(node: &Node, invoice: &str) -> String {
     let paid = node.json(&["sandbox", "pay", invoice]);
-    paid["preimage"].as_str().unwrap_or_else(|| panic!("{paid:#}")).to_owned()
+    paid["preimage"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{paid:#}"))
+        .to_owned()
 }
 
 fn owner_sat(node: &Node) -> u64 {
-    node.json(&["lightning", "status"])["owner_sat"].as_u64().unwrap()
+    node.json(&["lightning", "status"])["owner_sat"]
+        .as_u64()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +54,11 @@ async fn all_protocols_are_offered_at_once_and_each_pays() {
         .iter()
         .map(|challenge| match challenge.starts_with("L402 ") {
             true => "L402".to_owned(),
-            false => format!("{}/{}", parameter(challenge, "method").unwrap(), parameter(challenge, "intent").unwrap()),
+            false => format!(
+                "{}/{}",
+                parameter(challenge, "method").unwrap(),
+                parameter(challenge, "intent").unwrap()
+            ),
         })
         .collect();
     assert_eq!(kinds[0], "L402");
@@ -74,19 +84,31 @@ async fn l402(node: &Node, shop: &Shop) {
     assert_eq!(parameter(&challenge, "token").as_ref(), Some(&macaroon));
     let early = format!("L402 {macaroon}:{}", "00".repeat(32));
     let refused = ask(node, "/api/echo", &[("authorization", &early)]).await;
-    assert_eq!((refused.status, code(&refused)), (401, "l402_preimage_wrong".to_owned()));
-    assert!(challenges(&refused)[0].starts_with("L402 "), "with a fresh challenge");
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (401, "l402_preimage_wrong".to_owned())
+    );
+    assert!(
+        challenges(&refused)[0].starts_with("L402 "),
+        "with a fresh challenge"
+    );
 
     let preimage = paid(node, &parameter(&challenge, "invoice").unwrap());
     let credential = format!("L402 {macaroon}:{preimage}");
     // What fails isn't used up; what isn't sold with it isn't served.
     let failed = ask(node, "/api/fail", &[("authorization", &credential)]).await;
-    assert_eq!((failed.status, failed.json()["payment"].as_str()), (502, Some("not_consumed")));
+    assert_eq!(
+        (failed.status, failed.json()["payment"].as_str()),
+        (502, Some("not_consumed"))
+    );
     let served = ask(node, "/api/echo", &[("authorization", &credential)]).await;
     assert_eq!(served.status, 200, "{}", served.text());
     assert!(served.json()["headers"]["authorization"].is_null());
     let again = ask(node, "/api/echo", &[("authorization", &credential)]).await;
-    assert_eq!((again.status, code(&again)), (402, "payment_used".to_owned()));
+    assert_eq!(
+        (again.status, code(&again)),
+        (402, "payment_used".to_owned())
+    );
     assert_eq!(shop.hits(), hits + 1);
 }
 
@@ -94,21 +116,42 @@ async fn charge(node: &Node, shop: &Shop) {
     let hits = shop.hits();
     let challenge = payment(&ask(node, "/api/echo", &[]).await, "lightning", "charge");
     let terms = request(&challenge);
-    assert_eq!((&terms["amount"], &terms["currency"]), (&"5".into(), &"sat".into()));
+    assert_eq!(
+        (&terms["amount"], &terms["currency"]),
+        (&"5".into(), &"sat".into())
+    );
     let wrong = credential(&challenge, &json!({ "preimage": "00".repeat(32) }));
     let refused = ask(node, "/api/echo", &[("authorization", &wrong)]).await;
-    assert_eq!((refused.status, code(&refused)), (402, "preimage_invalid".to_owned()));
+    assert_eq!(
+        (refused.status, code(&refused)),
+        (402, "preimage_invalid".to_owned())
+    );
 
     let preimage = paid(node, terms["methodDetails"]["invoice"].as_str().unwrap());
     // The price rises between challenge and payment: what was quoted holds.
-    node.json(&["sell", &shop.url, "--price", "9sat", "--path", "/api", "--deposit", "50"]);
+    node.json(&[
+        "sell",
+        &shop.url,
+        "--price",
+        "9sat",
+        "--path",
+        "/api",
+        "--deposit",
+        "50",
+    ]);
     let good = credential(&challenge, &json!({ "preimage": preimage }));
     let served = ask(node, "/api/echo", &[("authorization", &good)]).await;
     assert_eq!(served.status, 200, "{}", served.text());
     let receipt = receipt(&served);
-    assert_eq!((&receipt["status"], &receipt["reference"]), (&"success".into(), &terms["methodDetails"]["paymentHash"]));
+    assert_eq!(
+        (&receipt["status"], &receipt["reference"]),
+        (&"success".into(), &terms["methodDetails"]["paymentHash"])
+    );
     let again = ask(node, "/api/echo", &[("authorization", &good)]).await;
-    assert_eq!((again.status, code(&again)), (402, "payment_used".to_owned()));
+    assert_eq!(
+        (again.status, code(&again)),
+        (402, "payment_used".to_owned())
+    );
     // Not as a macaroon either: one invoice buys one call, however it is shown.
     assert_eq!(shop.hits(), hits + 1);
     sell(node, &shop.url, &["--deposit", "50"]);
@@ -117,7 +160,12 @@ async fn charge(node: &Node, shop: &Shop) {
 /// Opens, calls, tops up and closes. Returns what it cost.
 async fn session(node: &Node, shop: &Shop) -> u64 {
     let act = async |challenge: &str, payload: &Value| {
-        ask(node, "/api/echo", &[("authorization", &credential(challenge, payload))]).await
+        ask(
+            node,
+            "/api/echo",
+            &[("authorization", &credential(challenge, payload))],
+        )
+        .await
     };
     let hits = shop.hits();
     let challenge = payment(&ask(node, "/api/echo", &[]).await, "lightning", "session");
@@ -125,7 +173,8 @@ async fn session(node: &Node, shop: &Shop) -> u64 {
     let preimage = paid(node, terms["depositInvoice"].as_str().unwrap());
     let id = terms["paymentHash"].as_str().unwrap().to_owned();
     let neighbours = node.json(&["sandbox", "invoice"]);
-    let open = json!({ "action": "open", "preimage": preimage, "returnInvoice": neighbours["request"] });
+    let open =
+        json!({ "action": "open", "preimage": preimage, "returnInvoice": neighbours["request"] });
     let opened = act(&challenge, &open).await;
     assert_eq!(opened.status, 200, "{}", opened.text());
     let bearer = json!({ "action": "bearer", "sessionId": id, "preimage": preimage });
@@ -133,8 +182,13 @@ async fn session(node: &Node, shop: &Shop) -> u64 {
         assert_eq!(act(&challenge, &bearer).await.status, 200);
     }
     // A deposit is no charge, and opens one session.
-    let second = json!({ "action": "open", "preimage": preimage, "returnInvoice": neighbours["request"] });
-    assert_eq!(act(&challenge, &second).await.status, 200, "the same again is the same session");
+    let second =
+        json!({ "action": "open", "preimage": preimage, "returnInvoice": neighbours["request"] });
+    assert_eq!(
+        act(&challenge, &second).await.status,
+        200,
+        "the same again is the same session"
+    );
 
     let more = payment(&ask(node, "/api/echo", &[]).await, "lightning", "session");
     let top_up = paid(node, request(&more)["depositInvoice"].as_str().unwrap());
@@ -145,11 +199,21 @@ async fn session(node: &Node, shop: &Shop) -> u64 {
     let spent_sat = u64::from(shop.hits() - hits) * 5;
     let close = json!({ "action": "close", "sessionId": id, "preimage": preimage });
     let closed = act(&challenge, &close).await;
-    let wanted = json!({ "refundSats": 100 - spent_sat, "refundStatus": "succeeded", "status": "closed" });
+    let wanted =
+        json!({ "refundSats": 100 - spent_sat, "refundStatus": "succeeded", "status": "closed" });
     assert_eq!(closed.json(), wanted);
-    assert_eq!(act(&challenge, &close).await.json(), wanted, "and is paid once");
+    assert_eq!(
+        act(&challenge, &close).await.json(),
+        wanted,
+        "and is paid once"
+    );
     let payments = node.json(&["lightning", "payments"]);
-    let refunds: Vec<&Value> = payments.as_array().unwrap().iter().filter(|p| p["holder"] == "sessions").collect();
+    let refunds: Vec<&Value> = payments
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|p| p["holder"] == "sessions")
+        .collect();
     assert_eq!(refunds.len(), 1, "{payments:#}");
     assert_eq!(refunds[0]["amount_msat"], (100 - spent_sat) * 1_000);
     assert_eq!(code(&act(&challenge, &bearer).await), "session_closed");
@@ -162,7 +226,10 @@ async fn crash(node: &Node, shop: &Shop) {
     let preimage = paid(node, &parameter(&challenge, "invoice").unwrap());
     node.kill9();
     node.restart().await;
-    let credential = format!("L402 {}:{preimage}", parameter(&challenge, "macaroon").unwrap());
+    let credential = format!(
+        "L402 {}:{preimage}",
+        parameter(&challenge, "macaroon").unwrap()
+    );
     let hits = shop.hits();
     let served = ask(node, "/api/echo", &[("authorization", &credential)]).await;
     assert_eq!(served.status, 200, "{}", served.text());

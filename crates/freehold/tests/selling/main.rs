@@ -7,6 +7,7 @@ mod common;
 mod bad;
 mod buyer;
 mod calls;
+mod clients;
 mod crashes;
 mod ecash_session;
 mod lightning;

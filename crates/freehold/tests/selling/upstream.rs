@@ -81,17 +81,26 @@ async fn events() -> Response {
         }
         Ok::<_, Infallible>(format!("data: {n}\n\n"))
     });
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(pieces)).into_response()
+    (
+        [(header::CONTENT_TYPE, "text/event-stream")],
+        Body::from_stream(pieces),
+    )
+        .into_response()
 }
 
 /// Says back what it hears, after the handshake of a web socket.
 async fn socket(mut request: Request) -> Response {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
-        let Ok(connection) = upgrade.await else { return };
+        let Ok(connection) = upgrade.await else {
+            return;
+        };
         let (mut reads, mut writes) = tokio::io::split(TokioIo::new(connection));
         let _ = tokio::io::copy(&mut reads, &mut writes).await;
     });
-    let headers = [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade")];
+    let headers = [
+        (header::UPGRADE, "websocket"),
+        (header::CONNECTION, "upgrade"),
+    ];
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }

@@ -80,13 +80,16 @@ impl Bounds {
     pub fn invoice(&self, address: IpAddr, now_ms: i64) -> bool {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *inner;
-        sweep(&mut inner.addresses, |bucket| bucket.level(ADDRESS_PER_S, now_ms) > 0.0);
+        sweep(&mut inner.addresses, |bucket| {
+            bucket.level(ADDRESS_PER_S, now_ms) > 0.0
+        });
         let key = Network::from(address);
         if inner.addresses.len() >= REMEMBERED_MAX && !inner.addresses.contains_key(&key) {
             return false;
         }
         let own = inner.addresses.entry(key).or_default();
-        own.take(ADDRESS_BURST, ADDRESS_PER_S, now_ms) && inner.all.take(ALL_BURST, ALL_PER_S, now_ms)
+        own.take(ADDRESS_BURST, ADDRESS_PER_S, now_ms)
+            && inner.all.take(ALL_BURST, ALL_PER_S, now_ms)
     }
 
     /// Takes one of the free calls that an address has in any 24 hours; false if none is left.
@@ -100,7 +103,10 @@ impl Bounds {
         if inner.free.len() >= REMEMBERED_MAX && !inner.free.contains_key(&key) {
             return false;
         }
-        let fresh = Free { used: 0, since_ms: now_ms };
+        let fresh = Free {
+            used: 0,
+            since_ms: now_ms,
+        };
         let free = inner.free.entry(key).or_insert(fresh);
         if now_ms - free.since_ms >= DAY_MS {
             *free = fresh;
@@ -134,7 +140,10 @@ mod tests {
             got += 1;
         }
         assert_eq!(got, 30);
-        assert!(!bounds.invoice(address("::ffff:192.0.2.1"), 0), "it is the same address");
+        assert!(
+            !bounds.invoice(address("::ffff:192.0.2.1"), 0),
+            "it is the same address"
+        );
         assert!(bounds.invoice(address("192.0.2.2"), 0));
         assert!(bounds.invoice(address("192.0.2.1"), 1_000));
         assert!(bounds.invoice(address("192.0.2.1"), 1_000));
@@ -147,10 +156,19 @@ mod tests {
     fn a_crowd_is_bounded_too() {
         let bounds = Bounds::default();
         let many = (0..1_000_u32).map(|n| IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
-        assert_eq!(many.filter(|address| bounds.invoice(*address, 0)).count(), 300);
-        let subscriber = (0..100_u128).map(|n| IpAddr::from(((0x2001_0db8_u128 << 96) + n).to_be_bytes()));
+        assert_eq!(
+            many.filter(|address| bounds.invoice(*address, 0)).count(),
+            300
+        );
+        let subscriber =
+            (0..100_u128).map(|n| IpAddr::from(((0x2001_0db8_u128 << 96) + n).to_be_bytes()));
         let bounds = Bounds::default();
-        assert_eq!(subscriber.filter(|address| bounds.invoice(*address, 0)).count(), 30);
+        assert_eq!(
+            subscriber
+                .filter(|address| bounds.invoice(*address, 0))
+                .count(),
+            30
+        );
     }
 
     #[test]

@@ -104,7 +104,10 @@ impl Node {
             Ok(tx.execute("DELETE FROM offers WHERE id = ?1", [name])?)
         };
         if self.inner.db.write(delete).await? == 0 {
-            return Err(crate::error::NodeError::NotFound { what: "offer", id: id.to_owned() });
+            return Err(crate::error::NodeError::NotFound {
+                what: "offer",
+                id: id.to_owned(),
+            });
         }
         self.inner.selling.load_catalogue(&self.inner.db).await
     }

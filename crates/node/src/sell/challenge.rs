@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use http402::door::Challenges;
 use http402::l402::Terms;
 use http402::mpp::session::SessionOffer;
-use http402::mpp::{AcceptPayment, CHARGE, ChargeOffer, Invoice, LIGHTNING, SESSION};
+use http402::mpp::{AcceptPayment, Challenge, ChargeOffer, Invoice, LIGHTNING, SESSION};
 use http402::{PROBLEM_CONTENT_TYPE, xcashu};
 use serde_json::{Value, json};
 use wallet::cashier::books::Holder;
@@ -22,6 +23,8 @@ const MACAROON_S: u64 = 30 * 24 * 60 * 60;
 pub(super) const IDLE_TIMEOUT_S: u64 = 600;
 /// How an L402 macaroon says how many calls were bought, as a capability.
 const CALLS: &str = "calls-";
+/// How it says what was paid, where not all calls cost the same.
+const SAT: &str = "sat-";
 
 /// An answer of the door itself.
 #[derive(Clone, Debug)]
@@ -37,7 +40,13 @@ pub struct Answer {
 impl Answer {
     /// A problem (RFC 9457).
     pub(super) fn problem(error: &SellError, offer: Option<&Offer>) -> Self {
-        let mut answer = Self::described(error.http_status(), error.code(), &error.to_string(), error.hint(), offer);
+        let mut answer = Self::described(
+            error.http_status(),
+            error.code(),
+            &error.to_string(),
+            error.hint(),
+            offer,
+        );
         answer.body["type"] = json!(error.problem_type());
         answer
     }
@@ -64,7 +73,11 @@ impl Answer {
             ("Content-Type", PROBLEM_CONTENT_TYPE.to_owned()),
             ("Cache-Control", "no-store".to_owned()),
         ];
-        Self { status, headers, body }
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// JSON that can be repeated, and that isn't for caches.
@@ -73,15 +86,20 @@ impl Answer {
             ("Content-Type", "application/json".to_owned()),
             ("Cache-Control", "no-store".to_owned()),
         ];
-        Self { status: 200, headers, body }
+        Self {
+            status: 200,
+            headers,
+            body,
+        }
     }
 }
 
 impl Offer {
     pub(super) fn terms(&self) -> Terms {
         let calls = (self.calls > 1).then(|| format!("{CALLS}{}", self.calls));
+        let price = self.is_chat().then(|| format!("{SAT}{}", self.price_sat));
         Terms {
-            capabilities: calls.into_iter().collect(),
+            capabilities: calls.into_iter().chain(price).collect(),
             valid_until_unix_s: Some(now_s().saturating_add(MACAROON_S)),
             path: Some(self.path.clone()),
             methods: self.method.iter().cloned().collect(),
@@ -92,23 +110,50 @@ impl Offer {
 
 /// How many calls were bought, as the macaroon says: the terms that were quoted hold.
 pub(super) fn calls_bought(capabilities: Option<&[String]>) -> u32 {
-    let calls = capabilities.into_iter().flatten().filter_map(|word| word.strip_prefix(CALLS)?.parse().ok());
+    let calls = capabilities
+        .into_iter()
+        .flatten()
+        .filter_map(|word| word.strip_prefix(CALLS)?.parse().ok());
     calls.max().unwrap_or(1)
+}
+
+/// What was paid, as the macaroon says.
+pub(super) fn sat_bought(capabilities: Option<&[String]>) -> u64 {
+    let sat = capabilities
+        .into_iter()
+        .flatten()
+        .filter_map(|word| word.strip_prefix(SAT)?.parse().ok());
+    sat.max().unwrap_or(0)
 }
 
 impl Node {
     /// What a request without a payment is answered: 402, and every way to pay.
-    pub(super) async fn ask_for_payment(&self, offer: &Offer, address: IpAddr, accept: Option<&str>) -> Answer {
+    pub(super) async fn ask_for_payment(
+        &self,
+        offer: &Offer,
+        address: IpAddr,
+        accept: Option<&str>,
+    ) -> Answer {
         let price_sat = offer.price_sat;
-        let detail = format!("{}: {price_sat} sat a {}", offer.description, offer.unit.as_str());
+        let detail = format!(
+            "{}: {price_sat} sat a {}",
+            offer.description,
+            offer.unit.as_str()
+        );
         let hint = "pay one of the challenges in this answer's headers and send the request again";
         let mut answer = Answer::described(402, "payment_required", &detail, hint, Some(offer));
-        self.add_challenges(&mut answer, offer, address, accept).await;
+        self.add_challenges(&mut answer, offer, address, accept)
+            .await;
         answer
     }
 
     /// What a payment is answered that doesn't open the door: why, and every way to pay if that would help.
-    pub(super) async fn refuse_call(&self, offer: &Offer, address: IpAddr, error: &SellError) -> Answer {
+    pub(super) async fn refuse_call(
+        &self,
+        offer: &Offer,
+        address: IpAddr,
+        error: &SellError,
+    ) -> Answer {
         let mut answer = Answer::problem(error, Some(offer));
         if error.asks_for_payment() {
             self.add_challenges(&mut answer, offer, address, None).await;
@@ -116,80 +161,124 @@ impl Node {
         answer
     }
 
-    /// L402, sessions, charge: clients read the first that they know, and some only find a session before a charge.
-    async fn add_challenges(&self, answer: &mut Answer, offer: &Offer, address: IpAddr, accept: Option<&str>) {
-        let accept = AcceptPayment::parse(accept.unwrap_or_default());
-        match self.lightning_challenges(offer, address, &accept).await {
-            Ok(challenges) => answer.headers.extend(challenges),
-            // The other ways are still good.
-            Err(error) => tracing::warn!(code = error.code(), "no Lightning challenge: {error}"),
+    /// Every way to pay. What fails leaves the others.
+    async fn add_challenges(
+        &self,
+        answer: &mut Answer,
+        offer: &Offer,
+        address: IpAddr,
+        accept: Option<&str>,
+    ) {
+        let mut l402 = None;
+        let mut payments = Vec::new();
+        if let Err(error) = self
+            .lightning_challenges(offer, address, accept, &mut l402, &mut payments)
+            .await
+        {
+            tracing::warn!(code = error.code(), "no Lightning challenge: {error}");
         }
-        if self.is_mint_closed() {
-            return;
-        }
-        match xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()]) {
-            Ok(ecash) => answer.headers.push((xcashu::X_CASHU, ecash.challenge().value)),
-            Err(error) => tracing::warn!(code = error.code(), "no ecash challenge: {error}"),
+        payments.extend(self.ecash_session(offer));
+        let x_cashu = match self.is_mint_closed() {
+            true => None,
+            false => xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()]).ok(),
+        };
+        let x_cashu = x_cashu.map(|offer| offer.challenge());
+        let challenges = Challenges {
+            l402: l402.as_deref(),
+            payments: &payments,
+            x_cashu: x_cashu.as_ref(),
+        };
+        match challenges.headers(accept) {
+            // `no-store` is there already.
+            Ok(headers) => answer.headers.extend(
+                headers
+                    .into_iter()
+                    .filter(|(name, _)| *name != "Cache-Control"),
+            ),
+            Err(error) => tracing::warn!(code = error.code(), "no challenge: {error}"),
         }
     }
 
+    /// The challenges that need an invoice, as long as this address gets any.
     async fn lightning_challenges(
         &self,
         offer: &Offer,
         address: IpAddr,
-        accept: &AcceptPayment,
-    ) -> Result<Vec<(&'static str, String)>> {
+        accept: Option<&str>,
+        l402: &mut Option<String>,
+        payments: &mut Vec<Challenge>,
+    ) -> Result<()> {
         let selling = &self.inner.selling;
-        let mut values = Vec::new();
-        let session = self.session_offer(offer);
-        let can_pay = self.inner.cashier.is_some() && selling.bounds.invoice(address, now_ms());
-        if can_pay && let Some(invoice) = self.call_invoice(offer).await? {
-            let token_id = rand::random();
-            let hash = *invoice.payment_hash.as_bytes();
-            let macaroon = selling.issuer.mint(hash, token_id, &offer.terms()).map_err(SellError::from)?;
-            let l402 = selling.issuer.challenge(&macaroon, &invoice.bolt11).map_err(SellError::from)?;
-            values.push(l402);
-            // Of a method that takes sessions, a buyer that wants none of them says so.
-            if let Some(session) = &session
-                && accept.weight(LIGHTNING, SESSION) > 0
-                && selling.bounds.invoice(address, now_ms())
-            {
-                let invoice = self.deposit_invoice(offer).await?;
-                let challenge = session.challenge(&selling.keys, &invoice).map_err(SellError::from)?;
-                values.push(challenge.to_header());
-            }
-            values.extend(self.ecash_session(session.as_ref()));
-            if accept.weight(LIGHTNING, CHARGE) > 0 {
-                let challenge = self.charge_offer(offer).challenge(&selling.keys, &invoice, None);
-                values.push(challenge.map_err(SellError::from)?.to_header());
-            }
-        } else {
-            values.extend(self.ecash_session(session.as_ref()));
+        let gets_invoice = || selling.bounds.invoice(address, now_ms());
+        if self.inner.cashier.is_none() || !gets_invoice() {
+            return Ok(());
         }
-        Ok(values.into_iter().map(|value| ("WWW-Authenticate", value)).collect())
+        let invoice = self.call_invoice(offer).await?;
+        let hash = *invoice.payment_hash.as_bytes();
+        let macaroon = selling
+            .issuer
+            .mint(hash, rand::random(), &offer.terms())
+            .map_err(SellError::from)?;
+        *l402 = Some(
+            selling
+                .issuer
+                .challenge(&macaroon, &invoice.bolt11)
+                .map_err(SellError::from)?,
+        );
+        let charge = self
+            .charge_offer(offer)
+            .challenge(&selling.keys, &invoice, None)
+            .map_err(SellError::from)?;
+        payments.push(charge);
+        // A buyer that wants no sessions says so, and saves us an invoice.
+        let accept = AcceptPayment::parse(accept.unwrap_or_default());
+        if let Some(session) = self.session_offer(offer)
+            && accept.weight(LIGHTNING, SESSION) > 0
+            && gets_invoice()
+        {
+            let invoice = self.deposit_invoice(offer).await?;
+            payments.push(
+                session
+                    .challenge(&selling.keys, &invoice)
+                    .map_err(SellError::from)?,
+            );
+        }
+        Ok(())
     }
 
     /// A session that is paid with ecash: nothing has to be made for it.
-    fn ecash_session(&self, session: Option<&SessionOffer>) -> Option<String> {
-        let session = session.filter(|session| !session.mints.is_empty())?;
+    fn ecash_session(&self, offer: &Offer) -> Option<Challenge> {
+        let session = self
+            .session_offer(offer)
+            .filter(|session| !session.mints.is_empty())?;
         let expires_at_s = now_s().saturating_add(CHALLENGE_S.into());
-        let challenge = session.ecash_challenge(&self.inner.selling.keys, expires_at_s);
-        challenge.ok().map(|challenge| challenge.to_header())
+        session
+            .ecash_challenge(&self.inner.selling.keys, expires_at_s)
+            .ok()
     }
 
-    async fn call_invoice(&self, offer: &Offer) -> Result<Option<Invoice>> {
-        self.sale_invoice(Holder::Owner, offer.price_sat, &offer.description).await.map(Some)
+    async fn call_invoice(&self, offer: &Offer) -> Result<Invoice> {
+        self.sale_invoice(Holder::Owner, offer.price_sat, &offer.description)
+            .await
     }
 
     async fn deposit_invoice(&self, offer: &Offer) -> Result<Invoice> {
         let description = format!("Deposit: {}", offer.description);
-        self.sale_invoice(Holder::Sessions, offer.deposit_sat, &description).await
+        self.sale_invoice(Holder::Sessions, offer.deposit_sat, &description)
+            .await
     }
 
-    async fn sale_invoice(&self, holder: Holder, amount_sat: u64, description: &str) -> Result<Invoice> {
+    async fn sale_invoice(
+        &self,
+        holder: Holder,
+        amount_sat: u64,
+        description: &str,
+    ) -> Result<Invoice> {
         let amount_msat = Some(sat_to_msat(amount_sat));
         let cashier = self.cashier()?;
-        let invoice = cashier.invoice(holder, amount_msat, description, CHALLENGE_S).await?;
+        let invoice = cashier
+            .invoice(holder, amount_msat, description, CHALLENGE_S)
+            .await?;
         Ok(Invoice {
             bolt11: invoice.text,
             payment_hash: invoice.payment_hash.0.into(),
@@ -217,8 +306,15 @@ impl Node {
         is_sold.then(|| SessionOffer {
             id: offer.id.clone(),
             realm: self.inner.selling.realm.clone(),
-            unit_price_sat: offer.price_sat,
-            unit_type: Some(offer.unit.as_str().to_owned()),
+            unit_price_sat: if offer.is_chat() { 1 } else { offer.price_sat },
+            unit_type: Some(
+                if offer.is_chat() {
+                    "sat"
+                } else {
+                    offer.unit.as_str()
+                }
+                .to_owned(),
+            ),
             description: Some(offer.description.clone()),
             deposit_sat: offer.deposit_sat,
             idle_timeout_s: IDLE_TIMEOUT_S,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http402::mpp::session::DepositId;
 use http402::mpp::{self, PAYMENT_RECEIPT, PaymentHash, Receipt};
-use http402::{l402, xcashu};
+use http402::{door, l402, xcashu};
 use rusqlite::Transaction;
 use serde_json::json;
 use wallet::cashier::books::{self, Holder};
@@ -32,10 +32,8 @@ pub struct Call {
     pub path: String,
     /// Its `Host`.
     pub host: String,
-    /// All its `Authorization` headers of the schemes `L402`, `LSAT` and `Payment`.
-    pub authorization: Vec<String>,
-    /// All its `X-Cashu` headers.
-    pub x_cashu: Vec<String>,
+    /// All its `Authorization` and `X-Cashu` headers. Other schemes than those that pay aren't looked at.
+    pub credentials: Vec<(&'static str, String)>,
     /// Its `Accept-Payment` header.
     pub accept_payment: Option<String>,
     /// Where it came from.
@@ -53,7 +51,7 @@ pub enum Entry {
 }
 
 /// The one payment that came with a request.
-enum Presented {
+pub(super) enum Presented {
     Nothing,
     Macaroon(l402::Credential),
     Payment(mpp::Credential),
@@ -72,12 +70,14 @@ impl Node {
         };
         match entered {
             Ok(entry) => Ok(entry),
-            Err(NodeError::Sell(error)) => {
-                Ok(Entry::Answer(self.refuse_call(&offer, call.address, &error).await))
-            }
+            Err(NodeError::Sell(error)) => Ok(Entry::Answer(
+                self.refuse_call(&offer, call.address, &error).await,
+            )),
             Err(NodeError::PaymentUsed) => {
                 let error = SellError::PaymentUsed;
-                Ok(Entry::Answer(self.refuse_call(&offer, call.address, &error).await))
+                Ok(Entry::Answer(
+                    self.refuse_call(&offer, call.address, &error).await,
+                ))
             }
             Err(error) => Err(error),
         }
@@ -108,7 +108,9 @@ impl Node {
                     return pass(Payer::Nobody, None);
                 }
                 let accept = call.accept_payment.as_deref();
-                Ok(Entry::Answer(self.ask_for_payment(offer, call.address, accept).await))
+                Ok(Entry::Answer(
+                    self.ask_for_payment(offer, call.address, accept).await,
+                ))
             }
             Presented::Macaroon(credential) => {
                 let taken = self.take_macaroon(offer, call, &credential).await?;
@@ -130,12 +132,31 @@ impl Node {
             }
             Presented::Ecash(token) => {
                 let (node, offer) = (self.clone(), Arc::clone(offer));
-                self.uninterrupted(async move { node.take_ecash(&offer, &token).await }).await
+                self.uninterrupted(async move { node.take_ecash(&offer, &token).await })
+                    .await
             }
         }
     }
 
-    async fn take_macaroon(&self, offer: &Offer, call: &Call, credential: &l402::Credential) -> Result<Use> {
+    async fn take_macaroon(
+        &self,
+        offer: &Offer,
+        call: &Call,
+        credential: &l402::Credential,
+    ) -> Result<Use> {
+        let grant = self.verify_macaroon(offer, call, credential)?;
+        let calls = challenge::calls_bought(grant.capabilities.as_deref());
+        self.take_lightning(grant.payment_hash.into(), &offer.id, calls)
+            .await
+    }
+
+    /// What a macaroon and its preimage give for this request.
+    pub(super) fn verify_macaroon(
+        &self,
+        offer: &Offer,
+        call: &Call,
+        credential: &l402::Credential,
+    ) -> Result<l402::Grant, SellError> {
         let request = l402::Request {
             service: &offer.id,
             capability: None,
@@ -143,23 +164,42 @@ impl Node {
             path: &call.path,
             method: &call.method,
         };
-        let grant = self.inner.selling.issuer.verify(credential, &request, now_s()).map_err(SellError::from)?;
-        let calls = challenge::calls_bought(grant.capabilities.as_deref());
-        self.take_lightning(grant.payment_hash.into(), &offer.id, calls).await
+        Ok(self
+            .inner
+            .selling
+            .issuer
+            .verify(credential, &request, now_s())?)
     }
 
-    async fn take_charge(&self, offer: &Offer, credential: &mpp::Credential) -> Result<(Use, Receipt)> {
+    async fn take_charge(
+        &self,
+        offer: &Offer,
+        credential: &mpp::Credential,
+    ) -> Result<(Use, Receipt)> {
         // What the challenge quoted holds, whatever the price is now: all calls of an offer cost the same.
-        let quoted = mpp::ChargeOffer { price_sat: 0, ..self.charge_offer(offer) };
-        let paid = quoted.verify(&self.inner.selling.keys, credential, &[], now_s()).map_err(SellError::from)?;
-        let taken = self.take_lightning(paid.payment_hash, &offer.id, offer.calls).await?;
+        let quoted = mpp::ChargeOffer {
+            price_sat: 0,
+            ..self.charge_offer(offer)
+        };
+        let paid = quoted
+            .verify(&self.inner.selling.keys, credential, &[], now_s())
+            .map_err(SellError::from)?;
+        let taken = self
+            .take_lightning(paid.payment_hash, &offer.id, offer.calls)
+            .await?;
         Ok((taken, paid.receipt(now_s())))
     }
 
     /// Takes one of the calls that an invoice of ours pays for. It must be in the books: a preimage proves a payment,
     /// and the books prove that it was to us.
-    async fn take_lightning(&self, payment_hash: PaymentHash, offer: &str, calls: u32) -> Result<Use> {
-        self.wait_until_booked(payment_hash, Holder::Owner, 1).await?;
+    pub(super) async fn take_lightning(
+        &self,
+        payment_hash: PaymentHash,
+        offer: &str,
+        calls: u32,
+    ) -> Result<Use> {
+        self.wait_until_booked(payment_hash, Holder::Owner, 1)
+            .await?;
         let (payment, offer) = (DepositId::lightning(payment_hash), offer.to_owned());
         let begin = move |tx: &Transaction<'_>| Use::begin(tx, &payment, &offer, calls, now_ms());
         self.inner.db.write(begin).await
@@ -175,9 +215,16 @@ impl Node {
         let deadline = tokio::time::Instant::now() + BOOKED_WITHIN;
         loop {
             let hash = payment_hash.to_string();
-            let invoice = self.inner.db.write(move |tx| books::invoice(tx, &hash)).await?;
+            let invoice = self
+                .inner
+                .db
+                .write(move |tx| books::invoice(tx, &hash))
+                .await?;
             let is_booked = invoice.is_some_and(|invoice| {
-                invoice.holder == holder && invoice.received_msat.is_some_and(|msat| msat >= amount_msat)
+                invoice.holder == holder
+                    && invoice
+                        .received_msat
+                        .is_some_and(|msat| msat >= amount_msat)
             });
             if is_booked {
                 return Ok(());
@@ -195,16 +242,27 @@ impl Node {
         }
         let request = format!("offer:{}", offer.id);
         let asked = xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()])?;
-        let outline = match (asked.decide(Some(token)), self.paid_before(Some(token), &request).await?) {
+        let outline = match (
+            asked.decide(Some(token)),
+            self.paid_before(Some(token), &request).await?,
+        ) {
             // What paid before the price rose is still good.
             (_, Some(outline)) => outline,
             (xcashu::Decision::Redeem(outline), None) => outline,
-            (xcashu::Decision::Refuse { error, .. }, None) => return Err(SellError::Ecash(error).into()),
-            (xcashu::Decision::Challenge(_), None) => return Err(SellError::HeaderMalformed("X-Cashu").into()),
+            (xcashu::Decision::Refuse { error, .. }, None) => {
+                return Err(SellError::Ecash(error).into());
+            }
+            (xcashu::Decision::Challenge(_), None) => {
+                return Err(SellError::HeaderMalformed("X-Cashu").into());
+            }
         };
         if outline.amount > most_sat(offer.price_sat) {
             let (given_sat, price_sat) = (outline.amount, offer.price_sat);
-            return Err(NodeError::PaymentTooMuch { given_sat, price_sat });
+            return Err(SellError::PaymentTooMuch {
+                given_sat,
+                price_sat,
+            }
+            .into());
         }
         let guard = self.inner.sales.lock(&outline.id.to_string()).await;
         let quote = Quote {
@@ -216,64 +274,76 @@ impl Node {
         };
         let sale = match self.take_payment(outline, quote).await {
             Ok(sale) => sale,
+            // A refusal took nothing.
             Err(NodeError::Ecash(error)) if !error.is_unknown() => {
-                let mut answer = self.refuse_call(offer, LOCAL, &SellError::PaymentUsed).await;
-                answer.status = 400;
-                answer.body["status"] = json!(400);
-                answer.body["title"] = json!("Bad Request");
-                answer.body["code"] = json!(error.code());
-                answer.body["detail"] = json!(error.to_string());
-                answer.body["hint"] = json!(error.hint());
-                return Ok(Entry::Answer(answer));
+                return Err(SellError::Token(error).into());
             }
             Err(error) => return Err(error),
         };
         if sale.is_settled() {
             // Its change, or its money, for whoever lost the answer.
             let mut answer = Answer::problem(&SellError::PaymentUsed, Some(offer));
-            answer.headers.extend(sale.change_token.clone().map(|token| (xcashu::X_CASHU, token)));
+            answer.headers.extend(
+                sale.change_token
+                    .clone()
+                    .map(|token| (xcashu::X_CASHU, token)),
+            );
             return Ok(Entry::Answer(answer));
         }
         let is_enough = sale.received_sat >= sale.max_price_sat;
         let (given_sat, price_sat) = (sale.received_sat, sale.max_price_sat);
-        let pass = Pass::new(self, offer, Payer::Ecash { sale: Box::new(sale), _guard: guard }, None);
+        let pass = Pass::new(
+            self,
+            offer,
+            Payer::Ecash {
+                sale: Box::new(sale),
+                _guard: guard,
+            },
+            None,
+        );
         match is_enough {
             true => Ok(Entry::Pass(pass)),
             false => {
-                let error = http402::Error::PaymentTooLittle { given_sat, price_sat };
+                let error = http402::Error::PaymentTooLittle {
+                    given_sat,
+                    price_sat,
+                };
                 Ok(Entry::Answer(pass.failed(SellError::Ecash(error)).await?))
             }
         }
     }
 }
 
-/// Where challenges are made for that aren't asked for from outside.
-const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-/// Reads the payment in a request. Two are refused: taking one of them would leave the buyer guessing which.
-fn read(call: &Call) -> Result<Presented, SellError> {
-    let payments = call.authorization.len() + call.x_cashu.len();
-    match (call.authorization.as_slice(), call.x_cashu.as_slice()) {
-        ([], []) => Ok(Presented::Nothing),
-        ([], [token]) if token.trim().is_empty() => Ok(Presented::Nothing),
-        ([], [token]) => Ok(Presented::Ecash(token.clone())),
-        ([authorization], []) => match l402::Credential::parse(authorization)? {
-            Some(credential) => Ok(Presented::Macaroon(credential)),
-            None => Ok(Presented::Payment(mpp::Credential::parse(authorization)?)),
+/// Reads the payment in a request.
+pub(super) fn read(call: &Call) -> Result<Presented, SellError> {
+    let headers = call
+        .credentials
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
+    Ok(match door::Presented::find(headers)? {
+        door::Presented::Nothing => Presented::Nothing,
+        door::Presented::XCashu(token) => Presented::Ecash(token.to_owned()),
+        door::Presented::Payment(text) => Presented::Payment(mpp::Credential::parse(text)?),
+        door::Presented::L402(text) => match l402::Credential::parse(text)? {
+            Some(credential) => Presented::Macaroon(credential),
+            None => Presented::Nothing,
         },
-        _ => Err(SellError::SeveralPayments(payments)),
-    }
+    })
 }
 
-fn topped_up(receipt: &Receipt) -> Answer {
+pub(super) fn topped_up(receipt: &Receipt) -> Answer {
     let mut answer = Answer::ok(json!({ "status": "ok" }));
     answer.headers.push((PAYMENT_RECEIPT, receipt.encode()));
     answer
 }
 
-fn closed(reply: mpp::session::CloseReply) -> Answer {
+pub(super) fn closed(reply: mpp::session::CloseReply) -> Answer {
     let mut answer = Answer::ok(reply.body());
-    answer.headers.push((PAYMENT_RECEIPT, reply.receipt.encode()));
-    answer.headers.extend(reply.token.map(|token| (xcashu::X_CASHU, token)));
+    answer
+        .headers
+        .push((PAYMENT_RECEIPT, reply.receipt.encode()));
+    answer
+        .headers
+        .extend(reply.token.map(|token| (xcashu::X_CASHU, token)));
     answer
 }

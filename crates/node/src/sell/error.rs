@@ -1,6 +1,7 @@
 //! What can be wrong with what is sold, or with how it was paid for.
 
-use http402::{l402, mpp};
+use http402::{door, l402, mpp};
+use wallet::ecash::EcashError;
 
 /// Why something can't be sold, or why a payment doesn't open the door.
 #[derive(Debug, thiserror::Error)]
@@ -12,9 +13,9 @@ pub enum SellError {
     /// There are too many offers.
     #[error("there are {0} offers already")]
     TooManyOffers(usize),
-    /// More than one payment came with the request.
-    #[error("the request has {0} payments")]
-    SeveralPayments(usize),
+    /// More than one payment came with the request, or one that is too large to be read.
+    #[error(transparent)]
+    Presented(#[from] door::Error),
     /// A header can't be read as text.
     #[error("the {0} header is no text")]
     HeaderMalformed(&'static str),
@@ -27,6 +28,17 @@ pub enum SellError {
     /// The token didn't pay.
     #[error("the ecash was refused: {0}")]
     Ecash(#[from] http402::Error),
+    /// The token is no good at its mint.
+    #[error(transparent)]
+    Token(EcashError),
+    /// Far more money than the price.
+    #[error("the token is worth {given_sat} sat, far above the price of {price_sat} sat")]
+    PaymentTooMuch {
+        /// The token's worth.
+        given_sat: u64,
+        /// The price of the call.
+        price_sat: u64,
+    },
     /// The macaroon or its preimage is wrong.
     #[error(transparent)]
     L402(#[from] l402::Error),
@@ -63,11 +75,13 @@ impl SellError {
         match self {
             Self::OfferInvalid(_) => "offer_invalid",
             Self::TooManyOffers(_) => "offers_too_many",
-            Self::SeveralPayments(_) => "payments_several",
+            Self::Presented(error) => error.code(),
             Self::HeaderMalformed(_) => "header_malformed",
             Self::PaymentUsed => "payment_used",
             Self::PaymentNotBooked => "payment_not_booked",
             Self::Ecash(error) => error.code(),
+            Self::Token(error) => error.code(),
+            Self::PaymentTooMuch { .. } => "payment_too_much",
             Self::L402(error) => error.code(),
             Self::Mpp(error) => error.code(),
             Self::ReturnInvoiceUsed => "return_invoice_used",
@@ -86,16 +100,22 @@ impl SellError {
         match self {
             Self::OfferInvalid(_) => "see `freehold sell --help`",
             Self::TooManyOffers(_) => "remove some with `freehold sell remove`",
-            Self::SeveralPayments(_) => "send one payment; nothing was taken",
+            Self::Presented(error) => error.hint(),
             Self::HeaderMalformed(_) => "send it as visible ASCII",
             Self::PaymentUsed => "pay one of the fresh challenges in this answer",
-            Self::PaymentNotBooked => "send the same request again in a moment: the payment is good",
+            Self::PaymentNotBooked => {
+                "send the same request again in a moment: the payment is good"
+            }
             Self::Ecash(error) => error.hint(),
+            Self::Token(error) => error.hint(),
+            Self::PaymentTooMuch { .. } => "send a token close to the price; nothing was taken",
             Self::L402(error) => error.hint(),
             Self::Mpp(error) => error.hint(),
             Self::ReturnInvoiceUsed => "make a new invoice for the session's rest",
             Self::SessionBusy => "close it when they are answered",
-            Self::DepositPending | Self::RefundPending => "send the same request again in a moment; nothing is lost",
+            Self::DepositPending | Self::RefundPending => {
+                "send the same request again in a moment; nothing is lost"
+            }
             Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) => {
                 "the call isn't charged: what was paid is in this answer, or still good"
             }
@@ -107,7 +127,9 @@ impl SellError {
     #[must_use]
     pub fn http_status(&self) -> u16 {
         match self {
-            Self::OfferInvalid(_) | Self::SeveralPayments(_) | Self::HeaderMalformed(_) => 400,
+            Self::OfferInvalid(_) | Self::HeaderMalformed(_) => 400,
+            Self::Token(_) | Self::PaymentTooMuch { .. } => 400,
+            Self::Presented(error) => error.http_status(),
             Self::TooManyOffers(_) | Self::SessionBusy => 409,
             Self::PaymentUsed | Self::Mpp(_) | Self::ReturnInvoiceUsed => 402,
             Self::Ecash(error) => error.http_status(),
@@ -130,7 +152,13 @@ impl SellError {
     pub(super) const fn asks_for_payment(&self) -> bool {
         matches!(
             self,
-            Self::PaymentUsed | Self::Ecash(_) | Self::L402(_) | Self::Mpp(_) | Self::ReturnInvoiceUsed
+            Self::PaymentUsed
+                | Self::Ecash(_)
+                | Self::Token(_)
+                | Self::PaymentTooMuch { .. }
+                | Self::L402(_)
+                | Self::Mpp(_)
+                | Self::ReturnInvoiceUsed
         )
     }
 }

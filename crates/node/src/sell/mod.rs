@@ -14,6 +14,8 @@
 mod bounds;
 mod catalogue;
 mod challenge;
+mod chat;
+mod discovery;
 mod door;
 mod error;
 mod offer;
@@ -30,13 +32,14 @@ use crate::error::Result;
 use crate::keys::Seed;
 
 pub use challenge::Answer;
+pub use chat::Chat;
 pub use door::{Call, Entry};
 pub use error::SellError;
 pub use offer::{NewOffer, Offer, Unit};
 pub use pass::Pass;
 pub use sessions::SessionView;
-pub(crate) use sessions::close_restored;
-pub(crate) use uses::is_used;
+pub(crate) use sessions::{Hold, close_restored};
+pub(crate) use uses::{Use, is_used};
 
 use bounds::Bounds;
 use catalogue::Catalogue;

@@ -136,22 +136,32 @@ impl Offer {
             return Err(invalid("the method isn't one of HTTP's"));
         }
         if !(1..=PRICE_SAT_MAX).contains(&input.price_sat) {
-            return Err(invalid("the price must be at least 1 sat, and at most 1 bitcoin"));
+            return Err(invalid(
+                "the price must be at least 1 sat, and at most 1 bitcoin",
+            ));
         }
         let usual_sat = input.price_sat.saturating_mul(DEPOSIT_UNITS);
         let deposit_sat = input.deposit_sat.unwrap_or(usual_sat.min(DEPOSIT_SAT_MAX));
         if deposit_sat != 0 && !(input.price_sat..=DEPOSIT_SAT_MAX).contains(&deposit_sat) {
-            return Err(invalid("the deposit must pay for one unit, and be at most 1 bitcoin"));
+            return Err(invalid(
+                "the deposit must pay for one unit, and be at most 1 bitcoin",
+            ));
         }
         let calls = input.calls.unwrap_or(1);
         if !(1..=CALLS_MAX).contains(&calls) || (calls > 1 && input.unit != Unit::Call) {
-            return Err(invalid("one payment can buy 1 to 10000 calls, or one minute or MiB"));
+            return Err(invalid(
+                "one payment can buy 1 to 10000 calls, or one minute or MiB",
+            ));
         }
         let what = method.as_deref().unwrap_or("any method");
-        let description = input.description.unwrap_or_else(|| format!("{what} {path}"));
+        let description = input
+            .description
+            .unwrap_or_else(|| format!("{what} {path}"));
         let is_text = description.chars().all(|c| (' '..='~').contains(&c));
         if !is_text || description.len() > DESCRIPTION_BYTES_MAX {
-            return Err(invalid("the description must be at most 200 printable ASCII characters"));
+            return Err(invalid(
+                "the description must be at most 200 printable ASCII characters",
+            ));
         }
         Ok(Self {
             id: id(method.as_deref(), &path),
@@ -191,7 +201,9 @@ fn upstream(text: &str) -> Result<String, SellError> {
         return Err(invalid("the upstream's URL may contain no password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(invalid("the upstream's URL may have no query and no fragment"));
+        return Err(invalid(
+            "the upstream's URL may have no query and no fragment",
+        ));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
@@ -200,7 +212,9 @@ fn upstream(text: &str) -> Result<String, SellError> {
 fn id(method: Option<&str>, path: &str) -> String {
     let method = method.unwrap_or("any").to_ascii_lowercase();
     let digest = Sha256::digest(format!("{method} {path}").as_bytes());
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = path
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
     let words: Vec<_> = words.take(3).collect();
     let name = words.join("-").to_ascii_lowercase();
     let name: String = name.chars().take(32).collect();
@@ -220,11 +234,21 @@ mod tests {
     fn an_offer_covers_its_path_and_what_is_below() {
         let offer = Offer::new(input("http://127.0.0.1:3000/", "/api/"), 0).unwrap();
         assert_eq!(offer.upstream, "http://127.0.0.1:3000");
-        assert_eq!((offer.price_sat, offer.deposit_sat, offer.calls), (5, 500, 1));
+        assert_eq!(
+            (offer.price_sat, offer.deposit_sat, offer.calls),
+            (5, 500, 1)
+        );
         for path in ["/api", "/api/", "/api/a/b", "/api/a%20b"] {
             assert!(offer.covers("GET", path), "{path}");
         }
-        for path in ["/", "/apis", "/api/../x", "/api//x", "/api/%2e%2e/x", "/x/api"] {
+        for path in [
+            "/",
+            "/apis",
+            "/api/../x",
+            "/api//x",
+            "/api/%2e%2e/x",
+            "/x/api",
+        ] {
             assert!(!offer.covers("GET", path), "{path}");
         }
         let all = Offer::new(input("https://host", "/"), 0).unwrap();
@@ -239,12 +263,23 @@ mod tests {
         assert_ne!(id(None, "/a"), id(Some("GET"), "/a"));
         assert_eq!(id(None, "/a"), id(None, "/a"));
         let long = "/ä,=:".repeat(40);
-        assert!(id(None, &long).bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+        assert!(
+            id(None, &long)
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        );
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for upstream in ["", "127.0.0.1:3000", "ftp://h", "http://u:p@h", "http://h/?q", "file:///etc"] {
+        for upstream in [
+            "",
+            "127.0.0.1:3000",
+            "ftp://h",
+            "http://u:p@h",
+            "http://h/?q",
+            "file:///etc",
+        ] {
             assert!(Offer::new(input(upstream, "/a"), 0).is_err(), "{upstream}");
         }
         for path in ["", "a", "/a/../b", "/a?b", "/a b", "//"] {

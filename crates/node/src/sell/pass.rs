@@ -20,7 +20,10 @@ pub(super) enum Payer {
     Nobody,
     /// A Lightning payment, whole: by macaroon or charge.
     Lightning(Use),
-    Ecash { sale: Box<Sale>, _guard: Guard },
+    Ecash {
+        sale: Box<Sale>,
+        _guard: Guard,
+    },
     Session(Hold),
 }
 
@@ -34,8 +37,18 @@ pub struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(node: &Node, offer: &Arc<Offer>, payer: Payer, receipt: Option<Receipt>) -> Self {
-        Self { node: node.clone(), offer: Arc::clone(offer), payer, receipt }
+    pub(super) fn new(
+        node: &Node,
+        offer: &Arc<Offer>,
+        payer: Payer,
+        receipt: Option<Receipt>,
+    ) -> Self {
+        Self {
+            node: node.clone(),
+            offer: Arc::clone(offer),
+            payer,
+            receipt,
+        }
     }
 
     /// What is sold.
@@ -68,7 +81,11 @@ impl Pass {
             }
             Payer::Session(hold) => hold.take()?,
         }
-        headers.extend(self.receipt.as_ref().map(|receipt| (PAYMENT_RECEIPT, receipt.encode())));
+        headers.extend(
+            self.receipt
+                .as_ref()
+                .map(|receipt| (PAYMENT_RECEIPT, receipt.encode())),
+        );
         Ok(headers)
     }
 
@@ -124,7 +141,11 @@ impl Pass {
     /// If that can't be written; then it is so at the next start.
     pub async fn interrupted(self) -> Result<(), NodeError> {
         if let Payer::Lightning(taken) = self.payer {
-            self.node.inner.db.write(move |tx| taken.interrupted(tx)).await?;
+            self.node
+                .inner
+                .db
+                .write(move |tx| taken.interrupted(tx))
+                .await?;
         }
         Ok(())
     }

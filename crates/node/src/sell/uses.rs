@@ -38,7 +38,13 @@ impl Use {
     ///
     /// # Errors
     /// `payment_used`.
-    pub fn begin(db: &Connection, payment: &DepositId, purpose: &str, calls: u32, now_ms: i64) -> Result<Self> {
+    pub fn begin(
+        db: &Connection,
+        payment: &DepositId,
+        purpose: &str,
+        calls: u32,
+        now_ms: i64,
+    ) -> Result<Self> {
         let payment = payment.as_str();
         let interrupted = db
             .query_row(
@@ -53,7 +59,10 @@ impl Use {
                 "UPDATE payment_uses SET state = 'begun', attempts = attempts + 1 WHERE payment = ?1 AND call = ?2",
                 (payment, call),
             )?;
-            return Ok(Self { payment: payment.to_owned(), call });
+            return Ok(Self {
+                payment: payment.to_owned(),
+                call,
+            });
         }
         let (used, others): (u32, u32) = db.query_row(
             "SELECT count(*), coalesce(sum(purpose != ?2), 0) FROM payment_uses WHERE payment = ?1",
@@ -67,7 +76,10 @@ impl Use {
             "INSERT INTO payment_uses (payment, call, purpose, state, created_ms) VALUES (?1, ?2, ?3, 'begun', ?4)",
             (payment, used, purpose, now_ms),
         )?;
-        Ok(Self { payment: payment.to_owned(), call: used })
+        Ok(Self {
+            payment: payment.to_owned(),
+            call: used,
+        })
     }
 
     /// The buyer was served.
@@ -103,7 +115,12 @@ impl Use {
 ///
 /// # Errors
 /// `payment_used`.
-pub(super) fn consume(db: &Connection, deposit: &DepositId, session: &str, now_ms: i64) -> Result<()> {
+pub(super) fn consume(
+    db: &Connection,
+    deposit: &DepositId,
+    session: &str,
+    now_ms: i64,
+) -> Result<()> {
     let taken = Use::begin(db, deposit, &format!("session:{session}"), 1, now_ms)?;
     taken.served(db)
 }
@@ -116,7 +133,10 @@ pub(crate) fn is_used(db: &Connection, payment: &DepositId) -> Result<bool> {
 
 /// At the start: what was under way when the node died.
 pub(super) fn interrupt_all(db: &Connection) -> Result<()> {
-    db.execute("UPDATE payment_uses SET state = 'interrupted' WHERE state = 'begun'", [])?;
+    db.execute(
+        "UPDATE payment_uses SET state = 'interrupted' WHERE state = 'begun'",
+        [],
+    )?;
     Ok(())
 }
 

@@ -15,8 +15,10 @@ use crate::node::{Caller, Node};
 pub struct PaymentRequired {
     /// 402; 400 when a payment was refused, nothing taken.
     pub status: u16,
-    /// The fresh challenge.
+    /// The fresh challenge for ecash.
     pub header: (&'static str, String),
+    /// What the request costs at most.
+    pub price_sat: u64,
     /// A problem (RFC 9457) with an OpenAI-style `error` in it.
     pub body: Value,
     /// The body's media type.
@@ -120,6 +122,7 @@ fn required(offer: &Offer, problem: Problem) -> PaymentRequired {
     PaymentRequired {
         status: problem.status,
         header: (challenge.name, challenge.value),
+        price_sat: offer.price_sat(),
         body,
         content_type: PROBLEM_CONTENT_TYPE,
     }

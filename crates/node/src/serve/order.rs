@@ -11,7 +11,7 @@ use crate::node::{Node, now_ms};
 
 /// A request that can be served, with its price.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// Unique; orders by time.
     pub id: String,
     pub request: ChatRequest,
@@ -64,7 +64,7 @@ impl PriceConfig {
 
 impl Node {
     /// Reads a request's body, measures it with the model's own tokens, and prices it.
-    pub(super) async fn price(&self, body: Vec<u8>) -> Result<Order> {
+    pub(crate) async fn price(&self, body: Vec<u8>) -> Result<Order> {
         let request = ChatRequest::from_json(&body)?;
         let running = self.inner.engines.get().await?;
         let model = &running.model.spec;

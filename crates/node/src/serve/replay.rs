@@ -79,7 +79,8 @@ impl Node {
             if sale.offer.is_some() {
                 // A retry finds it paid. Whoever doesn't come back finds the money instead.
                 if now_ms() - sale.created_ms > RETRY_MAX_MS {
-                    self.refund_sale(&sale, SellError::Interrupted.into()).await?;
+                    self.refund_sale(&sale, SellError::Interrupted.into())
+                        .await?;
                 }
                 continue;
             }

@@ -74,9 +74,7 @@ impl Node {
         };
         let id = outline.id.to_string();
         let sale = self.inner.db.write(move |tx| Sale::find(tx, &id)).await?;
-        Ok(sale
-            .filter(|sale| sale.is_for(request))
-            .map(|_| outline))
+        Ok(sale.filter(|sale| sale.is_for(request)).map(|_| outline))
     }
 
     /// Brings a sale that began earlier to `paid`, if it isn't yet.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http402::mpp::Credential;
-use http402::mpp::session::{Action, ActionKind, CloseReply, Deposit, DepositId, Effect, RefundTo, Reply, Session, Step};
+use http402::mpp::session::{
+    Action, ActionKind, CloseReply, Deposit, DepositId, Effect, RefundTo, Reply, Session, Step,
+};
+use http402::mpp::{Credential, PaymentHash};
 use rusqlite::Transaction;
 use wallet::cashier::books::Holder;
 use wallet::ecash::Redemption;
@@ -36,22 +38,39 @@ impl Node {
     pub(in crate::sell) async fn act(&self, offer: &str, credential: &Credential) -> Result<Acted> {
         let selling = &self.inner.selling;
         let reader = self.session_reader(offer);
-        let action = reader.read(&selling.keys, credential).map_err(SellError::from)?;
-        if let (ActionKind::Bearer, Some(live)) = (&action.kind, selling.sessions.get(action.session)) {
+        let action = reader
+            .read(&selling.keys, credential)
+            .map_err(SellError::from)?;
+        if let (ActionKind::Bearer, Some(live)) =
+            (&action.kind, selling.sessions.get(action.session))
+        {
             // The way of nearly all calls: no disk, and nobody to wait for.
+            live.must_be_of(offer)?;
             return Ok(live.bear(&action).map(Acted::Call)?);
         }
         let (node, offer) = (self.clone(), offer.to_owned());
         // Whoever hangs up now must not leave it half done.
-        self.uninterrupted(async move { node.act_alone(&offer, &action).await }).await
+        self.uninterrupted(async move { node.act_alone(&offer, &action).await })
+            .await
     }
 
     /// Ends a session of an offer that isn't in the catalogue any more.
-    pub(in crate::sell) async fn close_orphan(&self, credential: &Credential) -> Result<Option<CloseReply>> {
-        let id = credential.payload.get("sessionId").and_then(|id| id.as_str()?.parse().ok());
+    pub(in crate::sell) async fn close_orphan(
+        &self,
+        credential: &Credential,
+    ) -> Result<Option<CloseReply>> {
+        let id = credential
+            .payload
+            .get("sessionId")
+            .and_then(|id| id.as_str()?.parse::<PaymentHash>().ok());
         let Some(id) = id else { return Ok(None) };
-        let Some(live) = self.session(id).await? else { return Ok(None) };
-        let is_close = credential.payload.get("action").is_some_and(|action| action == "close");
+        let Some(live) = self.session(id).await? else {
+            return Ok(None);
+        };
+        let is_close = credential
+            .payload
+            .get("action")
+            .is_some_and(|action| action == "close");
         match is_close {
             true => match self.act(&live.offer.clone(), credential).await? {
                 Acted::Closed(reply) => Ok(Some(reply)),
@@ -62,8 +81,17 @@ impl Node {
     }
 
     async fn act_alone(&self, offer: &str, action: &Action) -> Result<Acted> {
-        let _alone = self.inner.selling.sessions.alone.lock(&action.session.to_string()).await;
+        let _alone = self
+            .inner
+            .selling
+            .sessions
+            .alone
+            .lock(&action.session.to_string())
+            .await;
         let found = self.session(action.session).await?;
+        if let Some(live) = &found {
+            live.must_be_of(offer)?;
+        }
         let missing = || SellError::from(http402::mpp::Error::SessionNotFound);
         match (&action.kind, found) {
             (ActionKind::Bearer, live) => Ok(Acted::Call(live.ok_or_else(missing)?.bear(action)?)),
@@ -72,7 +100,11 @@ impl Node {
                 self.finish(&live, step).await
             }
             (ActionKind::Open { .. }, Some(live)) => {
-                let step = live.lock().session.apply(action, None, now_s()).map_err(SellError::from)?;
+                let step = live
+                    .lock()
+                    .session
+                    .apply(action, None, now_s())
+                    .map_err(SellError::from)?;
                 self.finish(&live, step).await
             }
             (ActionKind::TopUp { deposit }, live) => {
@@ -83,6 +115,8 @@ impl Node {
             (ActionKind::Close, live) => {
                 let live = live.ok_or_else(missing)?;
                 self.let_calls_end(&live).await?;
+                // A deposit under way belongs to the rest: its worth must be known first.
+                self.settle_deposits(&live).await?;
                 let step = self.end_session(&live, Some(action.clone())).await?;
                 self.finish(&live, step.ok_or_else(missing)?).await
             }
@@ -126,7 +160,9 @@ impl Node {
         self.check_deposit(deposit).await?;
         let (action, deposit) = (action.clone(), deposit.id());
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Step> {
-            let step = session.apply(&action, None, now_s()).map_err(SellError::from)?;
+            let step = session
+                .apply(&action, None, now_s())
+                .map_err(SellError::from)?;
             if !step.effects.is_empty() {
                 consume(tx, &deposit, session)?;
             }
@@ -136,13 +172,24 @@ impl Node {
     }
 
     /// Closes a session for its buyer, or (without an action) for its silence, if nothing is under way.
-    pub(super) async fn end_session(&self, live: &Arc<Live>, action: Option<Action>) -> Result<Option<Step>> {
-        let change = move |session: &mut Session, held_sat: u64, _: &Transaction<'_>| -> Result<Option<Step>> {
+    pub(super) async fn end_session(
+        &self,
+        live: &Arc<Live>,
+        action: Option<Action>,
+    ) -> Result<Option<Step>> {
+        let change = move |session: &mut Session,
+                           held_sat: u64,
+                           _: &Transaction<'_>|
+              -> Result<Option<Step>> {
             if held_sat > 0 {
                 return Err(SellError::SessionBusy.into());
             }
             match &action {
-                Some(action) => Ok(Some(session.apply(action, None, now_s()).map_err(SellError::from)?)),
+                Some(action) => Ok(Some(
+                    session
+                        .apply(action, None, now_s())
+                        .map_err(SellError::from)?,
+                )),
                 None => Ok(session.tick(now_s())),
             }
         };
@@ -160,17 +207,34 @@ impl Node {
         Ok(())
     }
 
+    async fn settle_deposits(&self, live: &Arc<Live>) -> Result<()> {
+        let unfinished = live.lock().session.unfinished();
+        for effect in unfinished {
+            if let Effect::Redeem { deposit, token } = effect {
+                self.redeem_deposit(live, &deposit, &token, true).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Does what a step left to be done, and says what it led to.
     async fn finish(&self, live: &Arc<Live>, step: Step) -> Result<Acted> {
         let mut reply = step.reply;
+        // What was begun by an earlier request may have happened: it is looked at before it is done again.
+        let is_again = step.effects.is_empty();
         let unfinished = match reply {
             Reply::Wait => live.lock().session.unfinished(),
             _ => step.effects,
         };
         for effect in unfinished {
             reply = match effect {
-                Effect::Redeem { deposit, token } => self.redeem_deposit(live, &deposit, &token, false).await?,
-                Effect::Refund { amount_sat, to } => self.refund_session(live, amount_sat, &to).await?,
+                Effect::Redeem { deposit, token } => {
+                    self.redeem_deposit(live, &deposit, &token, is_again)
+                        .await?
+                }
+                Effect::Refund { amount_sat, to } => {
+                    self.refund_session(live, amount_sat, &to).await?
+                }
                 Effect::Consume(_) | Effect::Persist => reply,
             };
         }
@@ -179,7 +243,9 @@ impl Node {
             Reply::ToppedUp(receipt) => Ok(Acted::ToppedUp(receipt)),
             Reply::Closed(reply) => Ok(Acted::Closed(reply)),
             Reply::DepositFailed => Err(SellError::PaymentUsed.into()),
-            Reply::Wait | Reply::Serve(_) | Reply::Repeat(_) => Err(SellError::DepositPending.into()),
+            Reply::Wait | Reply::Serve(_) | Reply::Repeat(_) => {
+                Err(SellError::DepositPending.into())
+            }
         }
     }
 
@@ -216,10 +282,18 @@ impl Node {
         self.book_deposit(live, deposit.clone(), received_sat).await
     }
 
-    async fn book_deposit(&self, live: &Arc<Live>, deposit: DepositId, received_sat: Option<u64>) -> Result<Reply> {
+    async fn book_deposit(
+        &self,
+        live: &Arc<Live>,
+        deposit: DepositId,
+        received_sat: Option<u64>,
+    ) -> Result<Reply> {
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Reply> {
             let Some(received_sat) = received_sat.filter(|sat| *sat > 0) else {
-                return Ok(session.failed(&deposit, now_s()).map_err(SellError::from)?.reply);
+                return Ok(session
+                    .failed(&deposit, now_s())
+                    .map_err(SellError::from)?
+                    .reply);
             };
             let transfer = NewTransfer {
                 id: &format!("session:{}:in:{}", session.id(), deposit.as_str()),
@@ -230,7 +304,10 @@ impl Node {
                 now_ms: now_ms(),
             };
             ledger::transfer(tx, &transfer)?;
-            Ok(session.settled(&deposit, received_sat, now_s()).map_err(SellError::from)?.reply)
+            Ok(session
+                .settled(&deposit, received_sat, now_s())
+                .map_err(SellError::from)?
+                .reply)
         };
         self.change_session(live, change).await
     }
@@ -238,8 +315,12 @@ impl Node {
     /// A payment must be in the books, so that there is something to earn and to give back.
     async fn check_deposit(&self, deposit: &Deposit) -> Result<()> {
         match deposit {
-            Deposit::Lightning { payment_hash, amount_sat } => {
-                self.wait_until_booked(*payment_hash, Holder::Sessions, sat_to_msat(*amount_sat)).await
+            Deposit::Lightning {
+                payment_hash,
+                amount_sat,
+            } => {
+                self.wait_until_booked(*payment_hash, Holder::Sessions, sat_to_msat(*amount_sat))
+                    .await
             }
             Deposit::Ecash(_) => Ok(()),
         }
@@ -247,12 +328,18 @@ impl Node {
 
     /// The payment hash of an invoice that could be paid any time, without an amount.
     fn check_return_invoice(&self, invoice: &str) -> Result<String> {
-        let invalid = |why| NodeError::from(SellError::from(http402::mpp::Error::ReturnInvoiceInvalid(why)));
+        let invalid = |why| {
+            NodeError::from(SellError::from(http402::mpp::Error::ReturnInvoiceInvalid(
+                why,
+            )))
+        };
         let payable = Payable::parse(invoice).map_err(|_| invalid("it can't be read"))?;
         let now = Duration::from_secs(now_s());
         let checked = payable.check(self.inner.config.network.chain(), Some(1_000), now);
         checked.map_err(|_| invalid("it is of another network, names an amount or has expired"))?;
-        let id = payable.payment_id().ok_or_else(|| invalid("it is no BOLT 11 invoice"))?;
+        let id = payable
+            .payment_id()
+            .ok_or_else(|| invalid("it is no BOLT 11 invoice"))?;
         Ok(id.to_string())
     }
 }

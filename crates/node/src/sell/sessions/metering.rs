@@ -83,7 +83,8 @@ impl Node {
         let live = found.map(Arc::new);
         if let Some(live) = live.as_ref().filter(|live| !live.is_over()) {
             // Two that look at once must find the same one.
-            let keep = |map: &mut HashMap<_, _>| Arc::clone(map.entry(id).or_insert(Arc::clone(live)));
+            let keep =
+                |map: &mut HashMap<_, _>| Arc::clone(map.entry(id).or_insert(Arc::clone(live)));
             return Ok(Some(sessions.map(keep)));
         }
         Ok(live)
@@ -101,7 +102,12 @@ impl Node {
             let mut session = state.session.clone();
             let held_sat = state.held_sat;
             let value = change(&mut session, held_sat, tx)?;
-            let mut after = State { session, held_sat, booked_sat: state.booked_sat, is_dirty: false };
+            let mut after = State {
+                session,
+                held_sat,
+                booked_sat: state.booked_sat,
+                is_dirty: false,
+            };
             if after.session.times_out_at_s().is_none() {
                 // It is over: what was earned is booked before the rest goes back.
                 book_earned(tx, &changed.offer, &mut after)?;
@@ -112,7 +118,11 @@ impl Node {
         };
         let written = self.inner.db.write(write).await;
         let is_over = live.is_over();
-        if is_over || written.as_ref().is_err_and(|error| matches!(error, NodeError::Wallet(_))) {
+        if is_over
+            || written
+                .as_ref()
+                .is_err_and(|error| matches!(error, NodeError::Wallet(_)))
+        {
             // If the commit failed, memory would know more than the disk.
             self.inner.selling.sessions.forget(live.id);
         }

@@ -24,9 +24,10 @@ use crate::error::Result;
 use crate::locks::KeyedLocks;
 
 pub(super) use act::Acted;
-pub(super) use live::{Hold, Live};
-pub(crate) use store::close_restored;
+pub(crate) use live::Hold;
+use live::Live;
 pub(super) use store::SCHEMA;
+pub(crate) use store::close_restored;
 
 /// A session, for its seller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,8 +58,14 @@ impl Sessions {
     /// Reads those that aren't over.
     pub async fn load(db: &Db) -> Result<Self> {
         let rows = db.write(|tx| store::unfinished(tx)).await?;
-        let live = rows.into_iter().map(|live| (live.id, Arc::new(live))).collect();
-        Ok(Self { live: Mutex::new(live), alone: KeyedLocks::default() })
+        let live = rows
+            .into_iter()
+            .map(|live| (live.id, Arc::new(live)))
+            .collect();
+        Ok(Self {
+            live: Mutex::new(live),
+            alone: KeyedLocks::default(),
+        })
     }
 
     /// A session that isn't over.

@@ -38,7 +38,13 @@ impl Node {
             }
             let all = futures::stream::iter(self.inner.selling.sessions.all());
             all.for_each_concurrent(AT_ONCE, |live| async move {
-                let Some(_alone) = self.inner.selling.sessions.alone.try_lock(&live.id.to_string()) else {
+                let Some(_alone) = self
+                    .inner
+                    .selling
+                    .sessions
+                    .alone
+                    .try_lock(&live.id.to_string())
+                else {
                     return;
                 };
                 if let Err(error) = self.resume_session(&live).await {
@@ -75,21 +81,34 @@ impl Node {
 
     /// Gives a session's rest back. It is asked for again after a crash, and pays once: an invoice by its payment
     /// hash, a token by its record.
-    pub(super) async fn refund_session(&self, live: &Arc<Live>, amount_sat: u64, to: &RefundTo) -> Result<Reply> {
+    pub(super) async fn refund_session(
+        &self,
+        live: &Arc<Live>,
+        amount_sat: u64,
+        to: &RefundTo,
+    ) -> Result<Reply> {
         match to {
             RefundTo::Invoice(invoice) => self.refund_invoice(live, amount_sat, invoice).await,
             RefundTo::Token => self.refund_token(live, amount_sat).await,
         }
     }
 
-    async fn refund_invoice(&self, live: &Arc<Live>, amount_sat: u64, invoice: &str) -> Result<Reply> {
+    async fn refund_invoice(
+        &self,
+        live: &Arc<Live>,
+        amount_sat: u64,
+        invoice: &str,
+    ) -> Result<Reply> {
         if self.is_on_its_way(invoice).await? {
             return Err(SellError::RefundPending.into());
         }
         let rest_msat = sat_to_msat(amount_sat);
         let reserve_msat = (rest_msat / FEE_SHARE).max(FEE_MIN_MSAT);
         // All of it if there is a way for nothing; else the buyer bears what the way costs.
-        let tries = [(rest_msat, 0), (rest_msat.saturating_sub(reserve_msat), reserve_msat)];
+        let tries = [
+            (rest_msat, 0),
+            (rest_msat.saturating_sub(reserve_msat), reserve_msat),
+        ];
         for (amount_msat, fee_max_msat) in tries {
             // A part of a satoshi can't be asked for by all wallets.
             let amount_msat = amount_msat / MSAT_PER_SAT * MSAT_PER_SAT;
@@ -97,17 +116,29 @@ impl Node {
                 break;
             }
             let request = invoice.to_owned();
-            let payment = Payment { holder: Holder::Sessions, request, amount_msat: Some(amount_msat), fee_max_msat };
+            let payment = Payment {
+                holder: Holder::Sessions,
+                request,
+                amount_msat: Some(amount_msat),
+                fee_max_msat,
+            };
             match self.cashier()?.pay(payment).await {
-                Ok(paid) if paid.state == PaymentState::Succeeded => return self.book_refund(live, rest_msat, &paid).await,
-                Ok(paid) if paid.state == PaymentState::Pending => return Err(SellError::RefundPending.into()),
+                Ok(paid) if paid.state == PaymentState::Succeeded => {
+                    return self.book_refund(live, rest_msat, &paid).await;
+                }
+                Ok(paid) if paid.state == PaymentState::Pending => {
+                    return Err(SellError::RefundPending.into());
+                }
                 Ok(_) => {}
                 Err(error) if !error.is_definitive() => return Err(error.into()),
                 Err(wallet::cashier::CashierError::Lightning(LightningError::InvoiceExpired)) => {
                     return self.give_up_refund(live).await;
                 }
                 Err(error) => {
-                    tracing::info!(code = error.code(), "a session's rest can't go back yet: {error}");
+                    tracing::info!(
+                        code = error.code(),
+                        "a session's rest can't go back yet: {error}"
+                    );
                 }
             }
         }
@@ -123,12 +154,22 @@ impl Node {
     }
 
     /// What was kept for the way and not needed is too little to be sent, and stays.
-    async fn book_refund(&self, live: &Arc<Live>, rest_msat: u64, paid: &BookedPayment) -> Result<Reply> {
-        let fee_msat = paid.fee_msat.unwrap_or(paid.fee_max_msat).min(paid.fee_max_msat);
+    async fn book_refund(
+        &self,
+        live: &Arc<Live>,
+        rest_msat: u64,
+        paid: &BookedPayment,
+    ) -> Result<Reply> {
+        let fee_msat = paid
+            .fee_msat
+            .unwrap_or(paid.fee_max_msat)
+            .min(paid.fee_max_msat);
         let left_msat = rest_msat.saturating_sub(paid.amount_msat.saturating_add(fee_msat));
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Reply> {
             keep(tx, session, left_msat)?;
-            let step = session.refunded(RefundStatus::Succeeded, None).map_err(SellError::from)?;
+            let step = session
+                .refunded(RefundStatus::Succeeded, None)
+                .map_err(SellError::from)?;
             Ok(step.reply)
         };
         self.change_session(live, change).await
@@ -138,7 +179,10 @@ impl Node {
     async fn give_up_refund(&self, live: &Arc<Live>) -> Result<Reply> {
         tracing::warn!(session = %live.id, "the invoice for a session's rest has expired; the rest is kept for its buyer");
         let change = |session: &mut Session, _: u64, _: &Transaction<'_>| -> Result<Reply> {
-            Ok(session.refunded(RefundStatus::Failed, None).map_err(SellError::from)?.reply)
+            Ok(session
+                .refunded(RefundStatus::Failed, None)
+                .map_err(SellError::from)?
+                .reply)
         };
         self.change_session(live, change).await
     }
@@ -153,7 +197,10 @@ impl Node {
             let Some((operation, token, out_sat)) = record else {
                 // The mint's fee is more than the rest.
                 keep(tx, session, sat_to_msat(amount_sat))?;
-                return Ok(session.refunded(RefundStatus::Skipped, None).map_err(SellError::from)?.reply);
+                return Ok(session
+                    .refunded(RefundStatus::Skipped, None)
+                    .map_err(SellError::from)?
+                    .reply);
             };
             let transfer = NewTransfer {
                 id: &format!("session:{}:rest", session.id()),
@@ -166,7 +213,10 @@ impl Node {
             ledger::transfer(tx, &transfer)?;
             keep(tx, session, sat_to_msat(amount_sat.saturating_sub(out_sat)))?;
             store::note_token(tx, session.id(), operation, &token)?;
-            Ok(session.refunded(RefundStatus::Succeeded, Some(token)).map_err(SellError::from)?.reply)
+            Ok(session
+                .refunded(RefundStatus::Succeeded, Some(token))
+                .map_err(SellError::from)?
+                .reply)
         };
         let reply = self.change_session(live, change).await;
         // The token was let go only when it was recorded.

@@ -1,7 +1,7 @@
 //! Sessions on the disk.
 
 use http402::mpp::PaymentHash;
-use http402::mpp::session::{Effect, RefundTo, Session, SessionState};
+use http402::mpp::session::{Effect, Session, SessionState};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ fn word(session: &Session) -> &'static str {
     let unfinished = session.unfinished();
     match unfinished.first() {
         Some(Effect::Redeem { .. }) => "redeeming",
-        Some(Effect::Refund { to: RefundTo::Token | RefundTo::Invoice(_), .. }) => "refunding",
+        Some(Effect::Refund { .. }) => "refunding",
         _ if matches!(session.state(), SessionState::Open | SessionState::Opening) => "open",
         _ => "closed",
     }
@@ -60,13 +60,25 @@ pub(super) fn insert(
 
 /// Writes how a session stands, and how much of what it spent is in the ledger.
 pub(super) fn update(db: &Connection, session: &Session, booked_sat: u64) -> Result<()> {
-    db.prepare_cached("UPDATE sessions SET state = ?2, session = ?3, booked_sat = ?4 WHERE id = ?1")?
-        .execute((session.id().to_string(), word(session), json(session)?, booked_sat))?;
+    db.prepare_cached(
+        "UPDATE sessions SET state = ?2, session = ?3, booked_sat = ?4 WHERE id = ?1",
+    )?
+    .execute((
+        session.id().to_string(),
+        word(session),
+        json(session)?,
+        booked_sat,
+    ))?;
     Ok(())
 }
 
 /// Notes the token that a session's rest went back as, so that recovery leaves it alone.
-pub(super) fn note_token(db: &Connection, id: PaymentHash, operation: Uuid, token: &str) -> Result<()> {
+pub(super) fn note_token(
+    db: &Connection,
+    id: PaymentHash,
+    operation: Uuid,
+    token: &str,
+) -> Result<()> {
     db.execute(
         "UPDATE sessions SET refund_operation = ?2, refund_token = ?3 WHERE id = ?1",
         (id.to_string(), operation.to_string(), token),
@@ -76,16 +88,20 @@ pub(super) fn note_token(db: &Connection, id: PaymentHash, operation: Uuid, toke
 
 /// One session, over or not. One that a backup doesn't know the end of is gone.
 pub(super) fn find(db: &Connection, id: PaymentHash) -> Result<Option<Live>> {
-    let sql = "SELECT offer, session, booked_sat FROM sessions WHERE id = ?1 AND state != 'restored'";
+    let sql =
+        "SELECT offer, session, booked_sat FROM sessions WHERE id = ?1 AND state != 'restored'";
     let row = db.query_row(sql, [id.to_string()], read).optional()?;
     row.map(live).transpose()
 }
 
 /// Those that aren't over.
 pub(super) fn unfinished(db: &Connection) -> Result<Vec<Live>> {
-    let mut statement =
-        db.prepare("SELECT offer, session, booked_sat FROM sessions WHERE state NOT IN ('closed', 'restored')")?;
-    let rows: Vec<_> = statement.query_map([], read)?.collect::<std::result::Result<_, _>>()?;
+    let mut statement = db.prepare(
+        "SELECT offer, session, booked_sat FROM sessions WHERE state NOT IN ('closed', 'restored')",
+    )?;
+    let rows: Vec<_> = statement
+        .query_map([], read)?
+        .collect::<std::result::Result<_, _>>()?;
     rows.into_iter().map(live).collect()
 }
 
@@ -118,7 +134,8 @@ pub(crate) fn close_restored(db: &Connection) -> Result<u64> {
 }
 
 fn json(session: &Session) -> Result<String> {
-    serde_json::to_string(session).map_err(|error| NodeError::Config(format!("a session can't be written: {error}")))
+    serde_json::to_string(session)
+        .map_err(|error| NodeError::Config(format!("a session can't be written: {error}")))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<(String, String, u64)> {
@@ -126,7 +143,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<(String, String, u64)> {
 }
 
 fn live((offer, session, booked_sat): (String, String, u64)) -> Result<Live> {
-    let session = serde_json::from_str(&session)
-        .map_err(|error| NodeError::Config(format!("a session in the database can't be read: {error}")))?;
+    let session = serde_json::from_str(&session).map_err(|error| {
+        NodeError::Config(format!("a session in the database can't be read: {error}"))
+    })?;
     Ok(Live::new(&offer, session, booked_sat))
 }
