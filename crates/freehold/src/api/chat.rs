@@ -37,7 +37,7 @@ pub async fn completions(
     let is_proven =
         |(name, value): &(&str, String)| *name == "Authorization" && proxy::is_payment(value);
     if call.credentials.iter().any(is_proven) {
-        return match app.node.serve_proven(call, body).await? {
+        return match Box::pin(app.node.serve_proven(call, body)).await? {
             Chat::Door(answer) => Ok(proxy::answered(answer)),
             Chat::Answer(answer) => answered(answer).await,
         };

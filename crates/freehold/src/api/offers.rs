@@ -36,7 +36,7 @@ pub async fn sell(
     _: Owner,
     Input(input): Input<NewOffer>,
 ) -> Result<(StatusCode, Json<Offer>), ApiError> {
-    Ok((StatusCode::CREATED, Json(app.node.sell(input).await?)))
+    Ok((StatusCode::CREATED, Json(app.node.sell_new(input).await?)))
 }
 
 /// `POST /api/offers/{id}/remove`

@@ -52,7 +52,7 @@ async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
     };
     match app.node.enter(offer, call).await? {
         Entry::Answer(answer) => Ok(answered(answer)),
-        Entry::Pass(pass) => forward(app, request, pass).await,
+        Entry::Pass(pass) => forward(app, request, *pass).await,
     }
 }
 

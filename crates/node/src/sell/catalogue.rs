@@ -63,7 +63,7 @@ impl Node {
     ///
     /// # Errors
     /// `offer_invalid`, `offers_too_many`.
-    pub async fn sell(&self, input: NewOffer) -> Result<Offer> {
+    pub async fn sell_new(&self, input: NewOffer) -> Result<Offer> {
         let offer = Offer::new(input, now_ms())?;
         let own = format!("http://{}", self.inner.config.listen);
         if offer.upstream == own || offer.upstream == self.inner.config.url() {

@@ -36,8 +36,10 @@ impl Node {
     pub async fn serve_proven(&self, call: Call, body: Vec<u8>) -> Result<Chat> {
         let node = self.clone();
         // What is taken must not be left half done by whoever hangs up.
-        self.uninterrupted(async move { node.serve_proven_alone(&call, body).await })
-            .await
+        self.uninterrupted(Box::pin(async move {
+            node.serve_proven_alone(&call, body).await
+        }))
+        .await
     }
 
     /// The challenges over Lightning and by session for an answer of at most this price.

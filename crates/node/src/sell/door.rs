@@ -45,7 +45,7 @@ pub struct Call {
 /// Where a request goes.
 pub enum Entry {
     /// To the upstream.
-    Pass(Pass),
+    Pass(Box<Pass>),
     /// Back, with this.
     Answer(Answer),
 }
@@ -99,7 +99,11 @@ impl Node {
     }
 
     async fn let_in(&self, offer: &Arc<Offer>, call: &Call, presented: Presented) -> Result<Entry> {
-        let pass = |payer, receipt| Ok(Entry::Pass(Pass::new(self, offer, payer, receipt)));
+        let pass = |payer, receipt| {
+            Ok(Entry::Pass(Box::new(Pass::new(
+                self, offer, payer, receipt,
+            ))))
+        };
         match presented {
             _ if call.is_owner => pass(Payer::Nobody, None),
             Presented::Nothing => {
@@ -132,8 +136,10 @@ impl Node {
             }
             Presented::Ecash(token) => {
                 let (node, offer) = (self.clone(), Arc::clone(offer));
-                self.uninterrupted(async move { node.take_ecash(&offer, &token).await })
-                    .await
+                self.uninterrupted(Box::pin(
+                    async move { node.take_ecash(&offer, &token).await },
+                ))
+                .await
             }
         }
     }
@@ -302,7 +308,7 @@ impl Node {
             None,
         );
         match is_enough {
-            true => Ok(Entry::Pass(pass)),
+            true => Ok(Entry::Pass(Box::new(pass))),
             false => {
                 let error = http402::Error::PaymentTooLittle {
                     given_sat,

@@ -87,7 +87,7 @@ pub(crate) struct Sale {
 
 /// How a sale ended, to be written.
 #[derive(Default)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     pub price_sat: u64,
     pub answer: Option<String>,
     pub summary: Option<Summary>,

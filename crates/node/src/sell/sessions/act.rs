@@ -50,8 +50,10 @@ impl Node {
         }
         let (node, offer) = (self.clone(), offer.to_owned());
         // Whoever hangs up now must not leave it half done.
-        self.uninterrupted(async move { node.act_alone(&offer, &action).await })
-            .await
+        self.uninterrupted(Box::pin(
+            async move { node.act_alone(&offer, &action).await },
+        ))
+        .await
     }
 
     /// Ends a session of an offer that isn't in the catalogue any more.

@@ -145,10 +145,6 @@ impl Live {
         let state = self.lock();
         state.session.times_out_at_s().is_none() && state.session.unfinished().is_empty()
     }
-
-    pub(super) fn is_ecash(&self) -> bool {
-        is_ecash(&self.lock().session)
-    }
 }
 
 /// Whether deposits and rest are ecash.
