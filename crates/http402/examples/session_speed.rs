@@ -12,6 +12,8 @@ use http402::mpp::session::{Session, SessionOffer};
 use http402::mpp::{ChallengeKeys, ClientSession, Credential, Invoice, Preimage, quote};
 
 const NOW_S: u64 = 1_773_576_000;
+/// Calls between two looks at the clock.
+const BATCH: u64 = 200;
 
 fn offer() -> SessionOffer {
     SessionOffer {
@@ -60,9 +62,10 @@ fn main() {
     let header = client.bearer_credential().unwrap().to_header();
     let headers = [("accept", "*/*"), ("authorization", header.as_str())];
     let offer = offer();
-    let (mut calls, start) = (0_u64, Instant::now());
+    let (mut calls, mut batches_ns, start) = (0, Vec::new(), Instant::now());
     while start.elapsed() < Duration::from_secs(seconds) {
-        for _ in 0..1000 {
+        let batch = Instant::now();
+        for _ in 0..BATCH {
             let Presented::Payment(value) = Presented::find(black_box(headers)).unwrap() else {
                 unreachable!()
             };
@@ -71,12 +74,19 @@ fn main() {
             black_box(session.apply(&action, None, NOW_S).unwrap());
             session.debit(1, NOW_S).unwrap();
         }
-        calls += 1000;
+        calls += BATCH;
+        batches_ns.push(batch.elapsed().as_nanos() as u64);
     }
-    let per_second = calls as f64 / start.elapsed().as_secs_f64();
+    // The median of short batches is what the core does, also if other programs have it half of the time.
+    batches_ns.sort_unstable();
+    let per_second = BATCH * 1_000_000_000 / batches_ns[batches_ns.len() / 2];
     println!(
-        "{per_second:.0} calls of a session a second on one core (a header of {} bytes)",
+        "{per_second} calls of a session a second on one core (a header of {} bytes)",
         header.len()
+    );
+    println!(
+        "{:.0} a second were reached beside what else ran",
+        calls as f64 / start.elapsed().as_secs_f64()
     );
     assert_eq!(session.spent_sat(), calls);
 }

@@ -269,18 +269,20 @@ fn rounds_cannot_be_skipped_nor_bids_lowered() {
 #[test]
 fn a_policy_that_changed_asks_for_no_more_than_was_offered() {
     let (_, offer) = offered(usual(), &OPEN);
-    let dearer = Policy {
-        list_msat: 5000,
-        floor_msat: 700,
-        ..usual()
-    };
-    let seller = Seller::new(&SECRET, dearer).unwrap();
-    let Answer::Counter { offer, .. } =
+    let answer = |floor_msat| {
+        let policy = Policy {
+            list_msat: 5000,
+            floor_msat,
+            ..usual()
+        };
+        let seller = Seller::new(&SECRET, policy).unwrap();
         seller.answer(RESOURCE, &Bid::Raise { offer, msat: 500 }, NOW)
-    else {
+    };
+    let Answer::Counter { offer: same, .. } = answer(1000) else {
         panic!("not countered");
     };
-    assert_eq!(offer.terms.price_msat, 1000);
+    assert_eq!(same.terms.price_msat, 1000);
+    assert_eq!(answer(1001), Answer::Refuse(Refusal::Other));
 }
 
 #[test]
@@ -345,6 +347,29 @@ fn a_seller_who_breaks_the_rules_is_left() {
 }
 
 #[test]
+fn an_offer_that_can_be_afforded_is_taken_when_no_better_one_follows() {
+    let plan = Plan {
+        open_msat: 500,
+        limit_msat: 1000,
+        tactic: Tactic::Boulware(2),
+        ..Plan::default()
+    };
+    let (_, offer) = offered(usual(), &OPEN);
+    let (mut buyer, _) = Buyer::open([7; 16], plan).unwrap();
+    let counter = Answer::Counter {
+        offer,
+        rounds_max: 5,
+    };
+    assert!(matches!(buyer.next(&counter, NOW), Ok(Step::Bid(_))));
+    let refused = Answer::Refuse(Refusal::Other);
+    assert_eq!(
+        buyer.clone().next(&refused, NOW + 119),
+        Ok(Step::Take(offer))
+    );
+    assert_eq!(buyer.next(&refused, NOW + 120), Ok(Step::Leave));
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused() {
     let policies = [
         Policy::default(),
@@ -358,6 +383,10 @@ fn limits_that_make_no_sense_are_refused() {
         },
         Policy {
             rounds_max: 0,
+            ..usual()
+        },
+        Policy {
+            firm_s: 0,
             ..usual()
         },
         Policy {

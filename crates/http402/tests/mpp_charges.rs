@@ -10,7 +10,7 @@ mod mpp;
 use common::MINT;
 use http402::mpp::{
     Challenge, ChallengeKeys, Decision, Error, Quote, challenges, charge_credential,
-    from_base64url, quote, to_base64url,
+    content_digest, from_base64url, quote, to_base64url,
 };
 use mpp::{NOW_S, charge_offer, credential, invoice, keys, preimage};
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn a_buyer_pays_and_is_served() {
 
 #[test]
 fn a_changed_challenge_is_not_ours() {
-    let changes: [fn(&mut Challenge); 8] = [
+    let changes: [fn(&mut Challenge); 9] = [
         |c| c.id = to_base64url([0; 32]),
         |c| c.id.push('='),
         |c| c.realm = "other.example.com".to_owned(),
@@ -83,7 +83,8 @@ fn a_changed_challenge_is_not_ours() {
         |c| c.intent = "session".to_owned(),
         |c| c.request = c.request.replacen('e', "f", 1),
         |c| c.expires = None,
-        |c| c.digest = None,
+        |c| c.digest = Some(content_digest(b"other")),
+        |c| c.opaque = Some(to_base64url("{}")),
     ];
     for change in changes {
         let mut changed = challenge();
@@ -214,4 +215,43 @@ fn errors_repeat_no_secret() {
     let error =
         http402::mpp::Credential::parse(&format!("Payment {}", to_base64url(&secret))).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(&secret));
+}
+
+/// @getalby/lightning-tools 9.0.1 echoes no `digest` and no `opaque`. They bind all the same.
+#[test]
+fn a_client_that_echoes_only_what_it_must_is_served() {
+    let sparse = Challenge {
+        digest: None,
+        opaque: None,
+        description: None,
+        ..challenge()
+    };
+    let header = credential(&sparse, paid()).to_header();
+    assert!(matches!(decide(&header, BODY, NOW_S), Decision::Consume(_)));
+    assert_eq!(
+        decide(&header, b"other", NOW_S),
+        Decision::Refuse(Error::ChallengeUnknown)
+    );
+    let other = http402::mpp::ChargeOffer {
+        id: "GET /dear".to_owned(),
+        ..charge_offer()
+    };
+    let decision = other.decide(&keys(), Some(&header), BODY, NOW_S);
+    assert_eq!(decision, Decision::Refuse(Error::ChallengeUnknown));
+    // Without a digest in the challenge, any body will do, but not any price.
+    let open = charge_offer()
+        .challenge(&keys(), &invoice(100, preimage(1).hash()), None)
+        .unwrap();
+    let header = credential(
+        &Challenge {
+            opaque: None,
+            ..open
+        },
+        paid(),
+    )
+    .to_header();
+    assert!(matches!(
+        decide(&header, b"other", NOW_S),
+        Decision::Consume(_)
+    ));
 }

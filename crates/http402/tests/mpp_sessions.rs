@@ -9,7 +9,9 @@ mod mpp;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{MINT, proof, v4};
-use http402::mpp::session::{Action, Effect, RefundTo, Reply, Session, SessionState, Step};
+use http402::mpp::session::{
+    Action, Effect, RefundTo, Reply, Session, SessionEvent, SessionState, Step,
+};
 use http402::mpp::{
     Challenge, ClientSession, ClientStage, Credential, Error, PaymentHash, RefundStatus, quote,
 };
@@ -328,7 +330,7 @@ fn units_are_taken_until_nothing_is_left() {
     let (mut seller, id) = opened();
     assert!(matches!(
         seller.act(&own_action("bearer", 0), None, NOW_S),
-        Ok(Reply::Serve(_))
+        Ok(Reply::Serve)
     ));
     let mut session = seller.load(id).unwrap();
     for _ in 0..DEPOSIT_SAT / UNIT_PRICE_SAT {
@@ -363,11 +365,11 @@ fn units_are_taken_until_nothing_is_left() {
 fn a_call_is_served_once_a_key() {
     let (mut seller, _) = opened();
     let mut bearer = |key| seller.act(&own_action("bearer", 0), key, NOW_S);
-    assert!(matches!(bearer(Some("a")), Ok(Reply::Serve(_))));
-    assert!(matches!(bearer(Some("a")), Ok(Reply::Repeat(_))));
-    assert!(matches!(bearer(Some("b")), Ok(Reply::Serve(_))));
-    assert!(matches!(bearer(None), Ok(Reply::Serve(_))));
-    assert!(matches!(bearer(None), Ok(Reply::Serve(_))));
+    assert!(matches!(bearer(Some("a")), Ok(Reply::Serve)));
+    assert!(matches!(bearer(Some("a")), Ok(Reply::Repeat)));
+    assert!(matches!(bearer(Some("b")), Ok(Reply::Serve)));
+    assert!(matches!(bearer(None), Ok(Reply::Serve)));
+    assert!(matches!(bearer(None), Ok(Reply::Serve)));
     assert!(bearer(Some(&"k".repeat(129))).is_err());
 }
 
@@ -455,6 +457,7 @@ fn restart(client: &mut ClientSession) {
 fn a_lightning_session_from_both_sides() {
     let mut seller = Seller::default();
     let terms = quote(lightning(0), NOW_S).unwrap();
+    assert!(ClientSession::begin(terms.clone(), bolt11(Some(1)), DEPOSIT_SAT).is_err());
     assert!(ClientSession::begin(terms.clone(), bolt11(None), DEPOSIT_SAT - 1).is_err());
     let mut client = ClientSession::begin(terms, bolt11(None), DEPOSIT_SAT).unwrap();
     restart(&mut client);
@@ -470,10 +473,7 @@ fn a_lightning_session_from_both_sides() {
     ));
     client.deposited().unwrap();
     let bearer = by_header(client.bearer_credential().ok());
-    assert!(matches!(
-        seller.act(&bearer, None, NOW_S),
-        Ok(Reply::Serve(_))
-    ));
+    assert!(matches!(seller.act(&bearer, None, NOW_S), Ok(Reply::Serve)));
 
     client
         .top_up(quote(lightning(1), NOW_S).unwrap(), DEPOSIT_SAT)
@@ -548,4 +548,86 @@ fn an_ecash_session_from_both_sides() {
     assert!(!format!("{session:?} {step:?}").contains("cashuB"));
     client.closed(&closed.receipt).unwrap();
     assert_eq!(client.refund_sat(), Some(DEPOSIT_SAT));
+}
+
+#[test]
+fn a_session_has_an_end_of_top_ups() {
+    let (mut seller, _) = opened();
+    let top_up = |n: u8| top_up_action(0, n);
+    for n in 1..=100 {
+        assert!(
+            matches!(seller.act(&top_up(n), None, NOW_S), Ok(Reply::ToppedUp(_))),
+            "{n}"
+        );
+    }
+    let error = seller.act(&top_up(101), None, NOW_S).unwrap_err();
+    assert_eq!(error.code(), "too_many_top_ups");
+    // What was credited is still answered.
+    assert!(matches!(
+        seller.act(&top_up(100), None, NOW_S),
+        Ok(Reply::ToppedUp(_))
+    ));
+    seller.check();
+}
+
+/// A deposit that the mint refuses opens nothing, and the same request learns so again.
+#[test]
+fn a_worthless_token_opens_nothing() {
+    let mut seller = Seller::default();
+    let open = open_ecash_action(0, 0);
+    assert_eq!(seller.act(&open, None, NOW_S), Ok(Reply::Wait));
+    assert_eq!(
+        seller.act(&own_action("bearer", 0), None, NOW_S),
+        Ok(Reply::Wait)
+    );
+    seller.finish(open.session, false, NOW_S);
+    assert_eq!(seller.act(&open, None, NOW_S), Ok(Reply::DepositFailed));
+    assert_eq!(
+        seller.act(&own_action("bearer", 0), None, NOW_S),
+        Err(Error::SessionClosed)
+    );
+    assert_eq!(seller.load(open.session).unwrap().unfinished(), []);
+}
+
+#[test]
+fn events_read_as_they_are_written() {
+    let session = opened().0.load(preimage(0).hash()).unwrap();
+    let event = SessionEvent::NeedTopUp(session.balance(3));
+    let id = preimage(0).hash();
+    let data = format!(r#"{{"sessionId":"{id}","balanceSpent":0,"balanceRequired":3}}"#);
+    assert_eq!(
+        event.to_sse(),
+        format!("event: payment-need-topup\ndata: {data}\n\n")
+    );
+    assert_eq!(
+        SessionEvent::parse("payment-need-topup", &data),
+        Some(event)
+    );
+    let timeout = SessionEvent::Timeout(session.balance(3));
+    assert_eq!(
+        SessionEvent::parse("session-timeout", &data),
+        Some(timeout.clone())
+    );
+    assert!(timeout.to_sse().starts_with("event: session-timeout\n"));
+    assert_eq!(SessionEvent::parse("message", &data), None);
+}
+
+#[test]
+fn a_session_needs_no_echo_of_what_is_optional() {
+    let sparse = Challenge {
+        opaque: None,
+        description: None,
+        ..lightning(0)
+    };
+    let payload =
+        json!({ "action": "open", "preimage": preimage(0), "returnInvoice": bolt11(None) });
+    assert_eq!(read(&sparse, payload.clone()), open_action(0));
+    let other = http402::mpp::session::SessionOffer {
+        id: "other".to_owned(),
+        ..session_offer()
+    };
+    let error = other
+        .read(&keys(), &credential(&sparse, payload))
+        .unwrap_err();
+    assert_eq!(error, Error::ChallengeUnknown);
 }

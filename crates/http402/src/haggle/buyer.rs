@@ -49,7 +49,8 @@ pub struct Buyer {
     nonce: [u8; 16],
     round: u32,
     bid_msat: u64,
-    last_price_msat: Option<u64>,
+    /// The last offer, which stays firm if no better one follows.
+    last_offer: Option<Offer>,
 }
 
 impl Buyer {
@@ -62,7 +63,7 @@ impl Buyer {
             plan,
             nonce,
             round: 1,
-            last_price_msat: None,
+            last_offer: None,
         };
         let open = Bid::Open {
             nonce,
@@ -76,7 +77,7 @@ impl Buyer {
     /// seller doesn't keep to the rules, and that its offer shouldn't be paid.
     pub fn next(&mut self, answer: &Answer, now_unix_s: u64) -> Result<Step, Error> {
         let (offer, rounds_max) = match *answer {
-            Answer::Refuse(_) => return Ok(Step::Leave),
+            Answer::Refuse(_) => return Ok(self.take_last(now_unix_s)),
             Answer::Accept(offer) => {
                 self.check(&offer.terms, now_unix_s)?;
                 if offer.terms.price_msat > self.bid_msat {
@@ -88,14 +89,9 @@ impl Buyer {
         };
         self.check(&offer.terms, now_unix_s)?;
         let price_msat = offer.terms.price_msat;
-        self.last_price_msat = Some(price_msat);
+        self.last_offer = Some(offer);
         if self.round >= rounds_max.min(self.plan.rounds_max) {
-            let affordable = price_msat <= self.plan.limit_total_msat();
-            return Ok(if affordable {
-                Step::Take(offer)
-            } else {
-                Step::Leave
-            });
+            return Ok(self.take_last(now_unix_s));
         }
         // No use in bidding what is more than what is asked.
         let next_msat = self.plan.bid_msat(self.round + 1);
@@ -110,15 +106,22 @@ impl Buyer {
         }))
     }
 
+    /// The last offer, if it is worth its price and still firm.
+    fn take_last(&self, now_unix_s: u64) -> Step {
+        let limit_msat = self.plan.limit_total_msat();
+        self.last_offer
+            .filter(|offer| offer.terms.price_msat <= limit_msat)
+            .filter(|offer| now_unix_s < offer.terms.expires_unix_s)
+            .map_or(Step::Leave, Step::Take)
+    }
+
     fn check(&self, terms: &Terms, now_unix_s: u64) -> Result<(), Error> {
         let asked = (terms.nonce, terms.round, terms.quantity, terms.bid_msat);
         if asked != (self.nonce, self.round, self.plan.quantity, self.bid_msat) {
             return Err(Error::AnswerInconsistent("it answers another bid"));
         }
-        if self
-            .last_price_msat
-            .is_some_and(|last| terms.price_msat > last)
-        {
+        let last = self.last_offer.map(|offer| offer.terms.price_msat);
+        if last.is_some_and(|last| terms.price_msat > last) {
             return Err(Error::AnswerInconsistent("it asks for more than before"));
         }
         let expires_unix_s = terms.expires_unix_s;

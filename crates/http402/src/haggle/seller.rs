@@ -73,6 +73,9 @@ impl Policy {
         if most > u128::from(PRICE_MSAT_MAX) {
             return invalid("the most that can be bought costs more than there is");
         }
+        if self.firm_s == 0 {
+            return invalid("an offer would not be firm for a second");
+        }
         if self.bulk.iter().any(|bulk| bulk.discount_permille > 1000) {
             return invalid("a discount is more than everything");
         }
@@ -164,42 +167,51 @@ impl Seller {
         bid_msat: u64,
         now_unix_s: u64,
     ) -> Result<Answer, Refusal> {
-        let policy = &self.policy;
         let round = last.map_or(1, |last| last.round.saturating_add(1));
-        if round > policy.rounds_max {
-            return Err(Refusal::RoundsOver);
-        }
-        if !(policy.quantity_min..=policy.quantity_max).contains(&quantity) {
-            return Err(Refusal::Quantity);
-        }
+        let (asked, most) = self.asked_msat(round, quantity, last)?;
         if resource.len() > RESOURCE_BYTES_MAX {
             return Err(Refusal::Other);
         }
-        let (list, floor) = policy.range_msat(quantity);
-        let asked = policy.tactic.price(list, floor, round, policy.rounds_max);
-        // Never more than before, also if the policy has changed since; but never below its floor.
-        let most = last.map_or(list, |last| last.price_msat.min(list));
-        let asked = asked.min(most).max(floor);
         let is_enough = bid_msat >= asked;
         let terms = Terms {
             nonce,
             round,
             quantity,
             bid_msat,
-            price_msat: if is_enough {
-                bid_msat.min(most).max(asked)
-            } else {
-                asked
-            },
-            expires_unix_s: now_unix_s.saturating_add(policy.firm_s),
+            price_msat: if is_enough { bid_msat.min(most) } else { asked },
+            expires_unix_s: now_unix_s.saturating_add(self.policy.firm_s),
         };
         let offer = terms.sign(&self.key, resource);
-        let rounds_max = policy.rounds_max;
+        let rounds_max = self.policy.rounds_max;
         Ok(if is_enough {
             Answer::Accept(offer)
         } else {
             Answer::Counter { offer, rounds_max }
         })
+    }
+
+    /// What is asked in a round, and the most that may be: the price before.
+    fn asked_msat(
+        &self,
+        round: u32,
+        quantity: u64,
+        last: Option<&Terms>,
+    ) -> Result<(u64, u64), Refusal> {
+        let policy = &self.policy;
+        if round > policy.rounds_max {
+            return Err(Refusal::RoundsOver);
+        }
+        if !(policy.quantity_min..=policy.quantity_max).contains(&quantity) {
+            return Err(Refusal::Quantity);
+        }
+        let (list, floor) = policy.range_msat(quantity);
+        let most = last.map_or(list, |last| last.price_msat.min(list));
+        if most < floor {
+            // The policy has changed since. The offer before is still firm.
+            return Err(Refusal::Other);
+        }
+        let asked = policy.tactic.price(list, floor, round, policy.rounds_max);
+        Ok((asked.min(most), most))
     }
 }
 
