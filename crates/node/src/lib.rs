@@ -25,6 +25,7 @@ mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
+pub mod sell;
 mod serve;
 pub mod stamps;
 mod status;

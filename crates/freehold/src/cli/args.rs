@@ -9,7 +9,7 @@ use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
     approvals, ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots,
-    purse, receipt, restore, sandbox, savings, status, up, vault,
+    purse, receipt, restore, sandbox, savings, sell, status, up, vault,
 };
 use crate::output::Output;
 
@@ -36,6 +36,8 @@ pub enum Command {
     Ask(ask::AskArgs),
     /// Fetch a URL, and pay for it if it costs no more than you say
     Fetch(fetch::FetchArgs),
+    /// Sell the answers of any HTTP service, by the call or by the session
+    Sell(sell::SellArgs),
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),

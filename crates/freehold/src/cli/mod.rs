@@ -24,6 +24,7 @@ mod receipt;
 mod restore;
 mod sandbox;
 mod savings;
+mod sell;
 mod status;
 mod table;
 mod up;
@@ -158,6 +159,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Backup(args) => backup::run(output, &client, args).await,
         Command::Restore(args) => restore::run(output, &client, args).await,
         Command::Onchain(command) => onchain::run(output, &client, command).await,
+        Command::Sell(args) => sell::run(output, &client, args).await,
         Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Vault(command) => vault::run(output, &client, command).await,

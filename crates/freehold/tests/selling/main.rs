@@ -1,0 +1,14 @@
+//! The seller's door, from outside: `freehold sell` in front of a server of somebody's own, paid in every way.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad;
+mod buyer;
+mod calls;
+mod clients;
+mod crashes;
+mod ecash_session;
+mod lightning;
+mod upstream;
