@@ -59,7 +59,10 @@ impl Live {
     pub fn bear(self: &Arc<Self>, action: &Action) -> Result<Hold, SellError> {
         let mut state = self.lock();
         match state.session.apply(action, None, now_s())?.reply {
-            Reply::Serve(receipt) => self.hold(&mut state, receipt),
+            Reply::Serve => {
+                let receipt = state.session.receipt_for(action, now_s());
+                self.hold(&mut state, receipt)
+            }
             _ => Err(SellError::DepositPending),
         }
     }
