@@ -26,8 +26,13 @@
 //! # Ok::<(), http402::Error>(())
 //! ```
 
+mod base64;
 mod error;
+mod hmac;
+pub mod l402;
+pub mod macaroon;
 mod problem;
+pub mod www_authenticate;
 pub mod xcashu;
 
 pub use error::Error;

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::encoding::{from_base64, from_cbor, to_base64url};
+use super::encoding::from_cbor;
 use super::limits::{
     REQUEST_BYTES_MAX, REQUEST_MINTS_MAX, REQUEST_TRANSPORTS_MAX, TAGS_MAX, TEXT_BYTES_MAX,
 };
 use crate::Error;
+use crate::base64::{from_base64, to_base64url};
 
 /// The prefix of a payment request in CBOR, version A.
 const PREFIX: &str = "creqA";

@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, fmt};
 use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
-use super::encoding::{in_url_alphabet, is_unit};
+use super::encoding::is_unit;
 use super::limits::{
     AMOUNT_MAX, KEYSET_ID_BYTES_MAX, PROOFS_MAX, SECRET_BYTES_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX,
 };
 use super::mint_url::normalize_mint_url;
 use super::token_format::{Contents, Proof};
 use crate::Error;
+use crate::base64::in_url_alphabet;
 
 /// A token, and what it claims to be. `Debug` hides the token: it is money.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl TokenOutline {
             locked: contents.proofs.iter().any(|proof| is_locked(&proof.secret)),
             unit: contents.unit,
             memo: contents.memo,
-            token: in_url_alphabet(text),
+            token: in_url_alphabet(text).into_owned(),
         })
     }
 

@@ -7,8 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::encoding::{from_base64, from_cbor};
+use super::encoding::from_cbor;
 use crate::Error;
+use crate::base64::from_base64;
 
 /// A token's contents, format forgotten, nothing checked.
 pub(super) struct Contents {
