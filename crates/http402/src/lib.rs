@@ -6,6 +6,7 @@
 //!
 //! | protocol | module | specification |
 //! |---|---|---|
+//! | MPP: the `Payment` scheme | [`mpp`] | draft-httpauth-payment-00, lightning charge and session |
 //! | X-Cashu | [`xcashu`] | Cashu NUT-24 on NUT-18 requests and NUT-00 tokens |
 //!
 //! Everything that comes from outside is read leniently and bounded before it
@@ -31,6 +32,7 @@ mod error;
 mod hmac;
 pub mod l402;
 pub mod macaroon;
+pub mod mpp;
 mod problem;
 pub mod www_authenticate;
 pub mod xcashu;
