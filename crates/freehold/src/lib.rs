@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod failure;
 pub mod output;
+pub mod proxy;
 pub mod server;
 mod sse;
 pub mod web;

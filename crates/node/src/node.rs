@@ -25,6 +25,7 @@ use crate::neighbourhood::Neighbourhood;
 use crate::nwc::{self, Hub};
 use crate::onchain::Onchain;
 use crate::receipts::{self, Receipts};
+use crate::sealing::SealingKey;
 use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
 
@@ -68,6 +69,8 @@ pub(crate) struct Inner {
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
+    /// Encrypts what proves payments to sellers.
+    pub proofs_key: SealingKey,
     pub nwc: Hub,
     pub tasks: Tasks,
     /// Keeps the backup current.
@@ -157,6 +160,7 @@ impl Node {
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
+                proofs_key: SealingKey::new(&seed.derive_32("fetch/proofs")),
                 nwc: Hub::new(&seed),
                 tasks: Tasks::default(),
                 is_unsettled: AtomicBool::new(false),
@@ -291,7 +295,6 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
         receipts::SCHEMA,
         receipts::ANCHORS_SCHEMA,
         serve::SCHEMA,
-        fetch::SCHEMA,
         nwc::SCHEMA,
         purses::SCHEMA,
     ]
@@ -300,7 +303,7 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
     {
         db.execute_batch(schema)?;
     }
-    Ok(())
+    fetch::create_tables(db)
 }
 
 /// The database of all that must be booked together, with everybody's tables.

@@ -252,7 +252,10 @@ impl Node {
         Ok(())
     }
 
-    async fn find_purse_payment(&self, payment_hash: &str) -> Result<Option<PursePayment>> {
+    pub(crate) async fn find_purse_payment(
+        &self,
+        payment_hash: &str,
+    ) -> Result<Option<PursePayment>> {
         let hash = payment_hash.to_owned();
         self.inner.db.write(move |tx| find(tx, &hash)).await
     }

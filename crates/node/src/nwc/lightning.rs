@@ -52,13 +52,22 @@ impl Node {
         &self,
         purse: &PurseName,
     ) -> Result<Option<Arc<dyn PurseLightning>>> {
-        if self.is_backed(purse).await? {
-            return Ok(Some(Arc::new(BackedPurses::new(self.clone()))));
+        if let Some(elsewhere) = self.wallet_backing(purse).await? {
+            return Ok(Some(elsewhere));
         }
         if self.has_lightning() {
             return Ok(Some(Arc::new(OwnPurses::new(self.clone()))));
         }
         Ok(None)
+    }
+
+    /// The wallet elsewhere that backs this purse, if one does.
+    pub(crate) async fn wallet_backing(
+        &self,
+        purse: &PurseName,
+    ) -> Result<Option<Arc<dyn PurseLightning>>> {
+        let backed = || Arc::new(BackedPurses::new(self.clone())) as Arc<dyn PurseLightning>;
+        Ok(self.is_backed(purse).await?.then(backed))
     }
 
     /// Everybody who pays over Lightning for purses.

@@ -18,6 +18,7 @@ mod tests;
 pub use backing::BackingView;
 pub use connections::{NewNwc, NewNwcConnection, NwcConnectionView};
 pub(crate) use hub::Hub;
+pub(crate) use lightning::PurseLightning;
 
 /// Connections, backings, and the payments of backed purses.
 pub(crate) const SCHEMA: &str = "
