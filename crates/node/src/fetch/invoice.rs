@@ -2,8 +2,8 @@
 //!
 //! The payment is recorded before any wallet hears of it, and every wallet pays an invoice once: the owner's channels
 //! and a purse by its payment hash, a wallet elsewhere by the payment's own name. So whatever a call said, or however
-//! long it took, what counts is what the wallet's own record says afterwards. An end that isn't known keeps what is
-//! reserved, and is asked for again in the background and by the next request with the same id.
+//! long it took, what counts is what the wallet's own record says afterwards (`standing.rs`). An end that isn't known
+//! keeps what is reserved, and is asked for again in the background and by the next request with the same id.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use wallet::lightning::Payable;
 use wallet::nwc::{self, PaymentState as WalletState};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
 
+use super::standing::{Asked, Next, Standing, after_asking, before_asking};
 use super::{Payment, PaymentState, Spender, ways};
 use crate::error::{NodeError, Result};
 use crate::lightning::{self, BookedPayment, PayInput, PursePayment, PursePaymentState};
@@ -32,19 +33,6 @@ pub(super) enum Wallet {
     Mint,
     /// A wallet elsewhere that backs the purse.
     Elsewhere(Arc<dyn PurseLightning>),
-}
-
-/// How the payment of an invoice stands, by the wallet's record.
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    /// There is no such payment.
-    None,
-    /// It may still go either way.
-    Open,
-    /// It arrived.
-    Paid { preimage: String, fee_msat: u64 },
-    /// It didn't, and won't.
-    Failed,
 }
 
 impl Node {
@@ -80,40 +68,47 @@ impl Node {
     }
 
     /// Has the invoice paid, unless it was; stores the credential that this buys.
-    pub(super) async fn pay_invoice(&self, mut payment: Payment) -> Result<Payment> {
+    pub(super) async fn pay_invoice(&self, payment: Payment) -> Result<Payment> {
+        // An earlier task may still wait for the wallet: until it is done, nothing can be concluded.
+        let Some(alone) = self.inner.payments.try_lock(&payment.asking_key()) else {
+            return Err(pending(payment, "the wallet hasn't answered"));
+        };
         let wallet = self.invoice_wallet(&payment.spender).await?;
         let wallet = wallet.ok_or(NodeError::NoLightning)?;
-        let mut standing = self.standing(&wallet, &payment).await?;
-        if matches!(standing, Standing::None | Standing::Open) {
-            let asked = tokio::spawn({
+        let (mut next, mut why) = (before_asking(self.standing(&wallet, &payment).await?), None);
+        if next == Next::Ask {
+            let asking = tokio::spawn({
                 let (node, wallet, payment) = (self.clone(), wallet.clone(), payment.clone());
-                async move { node.ask_wallet(&wallet, &payment).await }
-            });
-            let asked = match tokio::time::timeout(WALLET_TIME_MAX, asked).await {
-                Ok(Ok(asked)) => asked,
-                // It goes on without us, or was cut off in the middle.
-                Ok(Err(_)) | Err(_) => return Err(pending(payment, "the wallet hasn't answered")),
-            };
-            standing = self.standing(&wallet, &payment).await?;
-            if let Err(error) = asked {
-                match standing {
-                    Standing::None | Standing::Failed => {
-                        return self.call_off(payment, error).await;
-                    }
-                    Standing::Open => return Err(pending(payment, &error.to_string())),
-                    Standing::Paid { .. } => {}
+                async move {
+                    let _alone = alone;
+                    node.ask_wallet(&wallet, &payment).await
                 }
-            }
+            });
+            let asked = match tokio::time::timeout(WALLET_TIME_MAX, asking).await {
+                Ok(Ok(Ok(()))) => Asked::Answered,
+                Ok(Ok(Err(error))) => {
+                    why = Some(error);
+                    Asked::Refused
+                }
+                // It goes on without us, or was cut off in the middle.
+                Ok(Err(_)) | Err(_) => Asked::Silent,
+            };
+            next = after_asking(asked, self.standing(&wallet, &payment).await?);
         }
-        match standing {
-            Standing::Paid { preimage, fee_msat } => {
-                payment.fee_sat = fee_msat.div_ceil(MSAT_PER_SAT);
-                self.keep_proof(payment, &preimage).await
+        match next {
+            Next::Keep { preimage, fee_msat } => {
+                self.keep_proof(payment, &preimage, fee_msat).await
             }
-            Standing::Open | Standing::None => Err(pending(payment, "the invoice is being paid")),
-            Standing::Failed => {
-                let why = NodeError::PaymentFailed("the invoice couldn't be paid".into());
-                self.call_off(payment, why).await
+            Next::CallOff => {
+                let unpaid = || NodeError::PaymentFailed("the invoice couldn't be paid".into());
+                self.call_off(payment, why.unwrap_or_else(unpaid)).await
+            }
+            Next::Ask | Next::Wait => {
+                let why = why.map(|error| error.to_string());
+                Err(pending(
+                    payment,
+                    why.as_deref().unwrap_or("it is being paid"),
+                ))
             }
         }
     }
@@ -179,7 +174,13 @@ impl Node {
     }
 
     /// The proof is durable before the seller sees it.
-    async fn keep_proof(&self, mut payment: Payment, preimage: &str) -> Result<Payment> {
+    async fn keep_proof(
+        &self,
+        mut payment: Payment,
+        preimage: &str,
+        fee_msat: u64,
+    ) -> Result<Payment> {
+        payment.fee_sat = fee_msat.div_ceil(MSAT_PER_SAT);
         let mut secret = [0; 32];
         let is_read = hex::decode_to_slice(preimage, &mut secret).is_ok();
         let hash = hex::encode(Sha256::digest(secret));
@@ -260,6 +261,11 @@ impl Payment {
     /// Its name with wallets elsewhere.
     fn wallet_key(&self) -> String {
         format!("fetch:{}", self.id)
+    }
+
+    /// Held by the task that asks the wallet, also when nobody waits for it any more.
+    fn asking_key(&self) -> String {
+        format!("fetch-asks:{}", self.id)
     }
 
     /// What the owner's channels may take for the way.

@@ -10,6 +10,9 @@ mod present;
 mod protocol;
 mod restored;
 #[cfg(test)]
+mod simulator;
+mod standing;
+#[cfg(test)]
 mod tests;
 mod ways;
 
