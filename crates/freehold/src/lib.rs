@@ -9,6 +9,8 @@ pub mod calendar;
 pub mod cli;
 pub mod client;
 pub mod failure;
+mod forward_proxy;
+mod hop_by_hop;
 pub mod output;
 mod proxy;
 pub mod server;

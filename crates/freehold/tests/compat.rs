@@ -1,16 +1,19 @@
 //! Other people's programs against a real node: `@cashu/cashu-ts` pays for answers, OpenAI's Python
-//! package chats, and Alby's SDK connects to a purse and backs one. `scripts/compat-setup` installs them.
+//! package chats, Alby's SDK connects to a purse and backs one, and `toll-booth` is paid. `scripts/compat-setup`
+//! installs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod common;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use common::{Checks, Home, Node, programs, told, without_proxy};
+use common::{Checks, Home, Node, programs, told, waiting, without_proxy};
 use nostr_relay_builder::builder::RateLimit;
 use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use serde_json::Value;
@@ -38,6 +41,57 @@ async fn compat() {
         .await;
     node.home().assert_ledger_sound();
     checks.finish();
+}
+
+/// A seller that speaks L402 and nothing else sells us what its own middleware guards.
+#[tokio::test(flavor = "multi_thread")]
+async fn toll_booth() {
+    let Some(dir) = programs(&["bin/toll-booth-seller"]) else {
+        return;
+    };
+    let home = Home::without_model_on("sandbox", "");
+    let node = Node::start(&home).await;
+    eventually_within("a channel", Duration::from_secs(90), || {
+        let view = node.json(&["lightning", "status"]);
+        view["channels_usable"].as_u64() > Some(0) && view["owner_sat"].as_u64() > Some(1_500_000)
+    })
+    .await;
+    let mut command = Command::new(dir.join("bin/toll-booth-seller"));
+    without_proxy(&mut command);
+    command
+        .env("NODE_URL", node.url())
+        .env("NODE_TOKEN", node.owner_token());
+    let mut seller = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    let mut lines = BufReader::new(seller.stdout.take().unwrap());
+    waiting(|| lines.read_line(&mut url)).unwrap();
+    let url = format!("{}/greeting", url.trim());
+
+    node.json(&["purse", "new", "guest"]);
+    node.json(&["purse", "fund", "guest", "--sat", "200"]);
+    // What was paid for is used up by one greeting; the next one is paid for again.
+    for _ in 0..2 {
+        let bought = node.json(&["fetch", &url, "--purse", "guest"]);
+        assert_eq!(bought["body"], "hello from toll-booth", "{bought:#}");
+        assert_eq!(bought["payment"]["protocol"], "l402");
+    }
+    let left = node.json(&["purse", "show", "guest"])["balance_sat"].as_u64();
+    assert!((150..=176).contains(&left.unwrap()), "{left:?}");
+    home.assert_ledger_sound();
+    drop(seller.stdin.take());
+    waiting(|| seller.wait()).unwrap();
+}
+
+async fn eventually_within(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + within;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 fn script(name: &str) -> PathBuf {

@@ -70,6 +70,58 @@ pub enum NodeError {
     /// The payment protocol refused.
     #[error(transparent)]
     Http402(#[from] http402::Error),
+    /// A challenge or a credential of L402 is wrong.
+    #[error(transparent)]
+    L402(#[from] http402::l402::Error),
+    /// A challenge or a credential of the scheme `Payment` is wrong.
+    #[error(transparent)]
+    Mpp(#[from] http402::mpp::Error),
+    /// The seller can be paid, but not in a way that the caller wants.
+    #[error("the seller takes {offered} only")]
+    RailUnwanted {
+        /// What it takes.
+        offered: String,
+    },
+    /// The request has an `Authorization` already, where the proof of payment would go.
+    #[error(
+        "the request has an Authorization of its own, and the seller wants the proof of payment there"
+    )]
+    AuthorizationTaken,
+    /// The invoice isn't what its challenge says.
+    #[error("the invoice's {0} is not that of its challenge")]
+    InvoiceContradicts(&'static str),
+    /// The seller showed the same invoice for another request.
+    #[error("the seller asks with an invoice that was for another request")]
+    InvoiceReused,
+    /// An invoice was paid, and there's no proof of it.
+    #[error("the invoice was paid, and the wallet has no proof of it that the seller would take")]
+    ProofMissing,
+    /// Paid, and the seller wants to be paid again.
+    #[error("payment {id} was made, and the seller answers {status} to the proof of it")]
+    PaidAndRefused {
+        /// The payment.
+        id: String,
+        /// 401 or 402.
+        status: u16,
+    },
+    /// Paid, and sent elsewhere.
+    #[error(
+        "payment {id} was made, and the seller sends us to {to:?}, where its proof doesn't belong"
+    )]
+    PaidAndRedirected {
+        /// The payment.
+        id: String,
+        /// Where to.
+        to: String,
+    },
+    /// Paid, and given up.
+    #[error("payment {id} was made, and nothing came for it: {reason}")]
+    PaidUnanswered {
+        /// The payment.
+        id: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// The receipts log refused or failed.
     #[error(transparent)]
     Receipt(#[from] timestamp::Error),
@@ -227,6 +279,16 @@ impl NodeError {
             Self::Wallet(error) => error.code(),
             Self::Ecash(error) => error.code(),
             Self::Http402(error) => error.code(),
+            Self::L402(error) => error.code(),
+            Self::Mpp(error) => error.code(),
+            Self::RailUnwanted { .. } => "rail_unwanted",
+            Self::AuthorizationTaken => "authorization_taken",
+            Self::InvoiceContradicts(_) => "invoice_contradicts",
+            Self::InvoiceReused => "invoice_reused",
+            Self::ProofMissing => "proof_missing",
+            Self::PaidAndRefused { .. } => "paid_and_refused",
+            Self::PaidAndRedirected { .. } => "paid_and_redirected",
+            Self::PaidUnanswered { .. } => "paid_unanswered",
             Self::Receipt(error) => error.code(),
             Self::Stamp(error) => error.code(),
             Self::Backup(error) => error.code(),
@@ -281,6 +343,19 @@ impl NodeError {
             Self::Wallet(error) => error.hint(),
             Self::Ecash(error) => error.hint(),
             Self::Http402(error) => error.hint(),
+            Self::L402(error) => error.hint(),
+            Self::Mpp(error) => error.hint(),
+            Self::RailUnwanted { .. } => "allow one of these with --rail; nothing was paid",
+            Self::AuthorizationTaken => "leave the header Authorization out; nothing was paid",
+            Self::InvoiceContradicts(_) | Self::InvoiceReused => "report it to the seller; nothing was paid",
+            Self::ProofMissing => "ask the seller, and name the payment hash that `freehold payments` shows",
+            Self::PaidAndRefused { .. } => {
+                "it isn't paid again: the same --id shows the proof once more, for a day; or ask the seller"
+            }
+            Self::PaidAndRedirected { .. } => {
+                "the proof goes to no other address than the one that was paid; the same --id shows it there once more"
+            }
+            Self::PaidUnanswered { .. } => "the same --id shows the proof once more, for a day; or ask the seller",
             Self::Receipt(error) => error.hint(),
             Self::Stamp(error) => error.hint(),
             Self::Backup(error) => error.hint(),
@@ -349,6 +424,11 @@ impl NodeError {
             Self::Ecash(EcashError::Insufficient { .. }) => 402,
             Self::Ecash(_) | Self::PaymentTooMuch { .. } | Self::BadFetch(_) => 400,
             Self::Http402(error) => error.http_status(),
+            Self::L402(error) => error.http_status(),
+            Self::Mpp(_) | Self::InvoiceContradicts(_) | Self::InvoiceReused => 502,
+            Self::RailUnwanted { .. } | Self::AuthorizationTaken => 422,
+            Self::ProofMissing | Self::PaidUnanswered { .. } => 502,
+            Self::PaidAndRefused { .. } | Self::PaidAndRedirected { .. } => 502,
             Self::Refunded { error, .. } => error.http_status(),
             Self::FailedBefore { .. } => 500,
             Self::Upstream { .. } => 502,
@@ -364,6 +444,9 @@ impl NodeError {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
             Self::Stamp(_) | Self::Onchain(_) | Self::Backup(_) | Self::PaymentFailed(_) => true,
+            Self::L402(_) | Self::Mpp(_) | Self::InvoiceContradicts(_) => true,
+            Self::InvoiceReused | Self::ProofMissing | Self::PaidUnanswered { .. } => true,
+            Self::PaidAndRefused { .. } | Self::PaidAndRedirected { .. } => true,
             Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
             Self::Nwc(error) => nwc_status(error) != 500,
             other => other.http_status() < 500,

@@ -25,6 +25,7 @@ mod onchain;
 mod purses;
 mod receipts;
 mod recovery;
+mod sealing;
 pub mod sell;
 mod serve;
 pub mod stamps;
@@ -39,7 +40,7 @@ pub use config::{
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
-pub use fetch::{FetchRequest, Fetched, PaymentView, Spender};
+pub use fetch::{FetchRequest, Fetched, PaymentView, Protocol, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use lightning::SandboxView;
 pub use node::{Caller, Node};

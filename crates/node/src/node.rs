@@ -26,6 +26,7 @@ use crate::nwc::{self, Hub};
 use crate::onchain::Onchain;
 use crate::purses::TokenKeys;
 use crate::receipts::{self, Receipts};
+use crate::sealing::SealingKey;
 use crate::sell::{self, Selling};
 use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
     pub http: reqwest::Client,
+    /// Encrypts what proves payments to sellers.
+    pub proofs_key: SealingKey,
     pub nwc: Hub,
     pub tasks: Tasks,
     /// Keeps the backup current.
@@ -166,6 +169,7 @@ impl Node {
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
                 http: fetch::http_client()?,
+                proofs_key: SealingKey::new(&seed.derive_32("fetch/proofs")),
                 nwc: Hub::new(&seed),
                 tasks: Tasks::default(),
                 is_unsettled: AtomicBool::new(false),
@@ -314,7 +318,6 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
         receipts::SCHEMA,
         receipts::ANCHORS_SCHEMA,
         serve::SCHEMA,
-        fetch::SCHEMA,
         nwc::SCHEMA,
         purses::SCHEMA,
     ]
@@ -324,6 +327,7 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
     {
         db.execute_batch(schema)?;
     }
+    fetch::create_tables(db)?;
     serve::widen(db)
 }
 

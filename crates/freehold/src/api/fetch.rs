@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use node::{Agent, FetchRequest, PaymentView, Spender};
+use node::{Agent, FetchRequest, PaymentView, Protocol, Spender};
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -34,6 +34,12 @@ pub struct FetchInput {
     /// The most that it may cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_sat: Option<u64>,
+    /// Pay by one of these only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rails: Vec<Protocol>,
+    /// How long to wait for one answer of the seller's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u64>,
     /// The purse that pays; only the owner may name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purse: Option<String>,
@@ -79,6 +85,8 @@ pub async fn fetch(
         headers: input.headers,
         body,
         max_sat: input.max_sat,
+        rails: input.rails,
+        timeout_s: input.timeout_s,
     };
     let fetched = app.node.fetch(spender, request).await?;
     Ok(Json(FetchOutput {

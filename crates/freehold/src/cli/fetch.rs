@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use node::PurseName;
+use node::{Protocol, PurseName};
 use serde_json::{Value, json};
 
 use super::args::purse_name;
@@ -64,6 +64,24 @@ pub struct FetchArgs {
     /// Idempotency key: however often it is repeated, the same key pays once
     #[arg(long, env = "FREEHOLD_FETCH_ID", hide_env = true, value_name = "KEY")]
     id: Option<String>,
+    /// Pay by one of these only: x-cashu, mpp-charge, l402 [default: by the cheapest]
+    #[arg(
+        long = "rail",
+        env = "FREEHOLD_FETCH_RAIL",
+        hide_env = true,
+        value_name = "RAIL"
+    )]
+    #[arg(value_delimiter = ',')]
+    rails: Vec<Protocol>,
+    /// How long to wait for one answer of the seller's, in seconds
+    #[arg(
+        long,
+        env = "FREEHOLD_FETCH_TIMEOUT_S",
+        hide_env = true,
+        value_name = "SECONDS"
+    )]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=600), default_value_t = 600)]
+    timeout_s: u64,
     /// Write the body to a file
     #[arg(
         short,
@@ -190,6 +208,8 @@ fn input(args: &FetchArgs) -> Result<FetchInput> {
         headers,
         body_base64: body.map(|body| STANDARD.encode(body)),
         max_sat: Some(args.max_sat),
+        rails: args.rails.clone(),
+        timeout_s: Some(args.timeout_s),
         purse: args.purse.as_ref().map(ToString::to_string),
     })
 }

@@ -17,7 +17,9 @@ mod model;
 mod nwc;
 mod onchain;
 mod ots;
+mod payments;
 mod progress;
+mod proxy;
 mod purse;
 mod qr;
 mod receipt;
@@ -112,6 +114,7 @@ fn run(context: &Context, command: Command) -> Result<()> {
             // It ends its own way: cleanly.
             Command::Up(args) => up::run(context, &args).await,
             Command::Calendar(args) => calendar::run(context, &args).await,
+            Command::Proxy(args) => proxy::run(context, args).await,
             command => tokio::select! {
                 result = dispatch(context, command) => result,
                 _ = tokio::signal::ctrl_c() => Err(interrupted()),
@@ -149,6 +152,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
     let result = match command {
         Command::Ask(args) => ask::run(output, &client, args).await,
         Command::Fetch(args) => fetch::run(output, &client, args).await,
+        Command::Payments(args) => payments::run(output, &client, args).await,
         Command::Nwc(command) => nwc::run(output, &client, command).await,
         Command::Approvals(args) => approvals::run(output, &client, args).await,
         Command::Purse(command) => purse::run(output, &client, command).await,

@@ -6,6 +6,7 @@ use axum::http::header::{self, Entry};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::api::auth::COOKIE;
+use crate::hop_by_hop;
 
 pub const X_CASHU: HeaderName = HeaderName::from_static("x-cashu");
 pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment");
@@ -13,19 +14,6 @@ const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
-/// What is between two neighbours only (RFC 9110, section 7.6.1), and the old spellings of it.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 /// The sold service is on the same origin as the owner's pages: nothing that it sends may run there.
 const INERT: &str =
@@ -75,15 +63,7 @@ pub fn is_event_stream(headers: &HeaderMap) -> bool {
 
 /// Whether `Connection` has this option.
 fn listed(headers: &HeaderMap, option: &str) -> bool {
-    connection_options(headers).any(|name| name.eq_ignore_ascii_case(option))
-}
-
-fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(header::CONNECTION).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+    hop_by_hop::connection_options(headers).any(|name| name.eq_ignore_ascii_case(option))
 }
 
 /// The headers for the upstream. Payments stay here, and so does what opens this node.
@@ -95,7 +75,7 @@ pub fn to_upstream(
     is_own_token: impl Fn(&str) -> bool,
 ) -> HeaderMap {
     let mut to = from.clone();
-    remove_hop_by_hop(&mut to);
+    hop_by_hop::remove(&mut to);
     // The client library names the upstream's own host.
     for name in [
         header::HOST,
@@ -131,7 +111,7 @@ pub fn to_upstream(
 
 /// What the buyer gets of the upstream's headers.
 pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
-    remove_hop_by_hop(headers);
+    hop_by_hop::remove(headers);
     if is_switch {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
@@ -152,15 +132,6 @@ pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
     };
     if is_paid && !headers.get(header::CACHE_CONTROL).is_some_and(is_private) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
-    }
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = connection_options(headers)
-        .filter_map(|name| name.parse().ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
     }
 }
 

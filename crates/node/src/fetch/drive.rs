@@ -4,24 +4,25 @@
 use std::time::Duration;
 
 use wallet::ecash::{Redemption, TokenFate};
-use wallet::{ledger, sat_to_msat};
+use wallet::ledger::{self, Account, NewTransfer};
+use wallet::sat_to_msat;
 
 use super::answer::{change_of, receipt_of, was_interrupted};
 use super::payment::inconsistent;
-use super::{Fetched, HttpAnswer, Payment, PaymentState, send};
+use super::{Credential, Fetched, HttpAnswer, Payment, PaymentState, send};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 use crate::receipts;
 
 /// Pauses between tries to get the answer that was paid for.
-const PAUSES: [Duration; 4] = [
+pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
 /// After so long without an answer the money is taken back, if the seller hasn't got it.
-const PATIENCE_MS: i64 = 15 * 60 * 1_000;
+pub(super) const PATIENCE_MS: i64 = 15 * 60 * 1_000;
 
 /// What a try to get the answer led to.
 enum Try {
@@ -39,7 +40,11 @@ impl Node {
         loop {
             payment = match payment.state {
                 PaymentState::Reserved => self.make_token(payment).await?,
+                PaymentState::Paying if payment.protocol.is_lightning() => {
+                    self.pay_invoice(payment).await?
+                }
                 PaymentState::Paying => self.ask_seller(payment).await?,
+                PaymentState::Paid => self.present(payment).await?,
                 PaymentState::Answered => match self.settle_payment(payment.clone()).await {
                     Ok(settled) => settled,
                     // The answer is here; the change comes in when the mint answers again.
@@ -110,7 +115,13 @@ impl Node {
             .token
             .as_deref()
             .ok_or_else(|| inconsistent(&payment.id))?;
-        let answer = match send(&self.inner.http, &payment.request, Some(token)).await {
+        let answer = match send(
+            &self.inner.http,
+            &payment.request,
+            Some(Credential::token(token)),
+        )
+        .await
+        {
             Ok(answer) => answer,
             Err(NodeError::Upstream { reason, .. }) => return Ok(Try::Unclear(reason)),
             Err(error) => return Err(error),
@@ -133,7 +144,11 @@ impl Node {
     }
 
     /// The answer, the change token and the receipt are durable before anything else.
-    async fn keep_answer(&self, mut payment: Payment, answer: HttpAnswer) -> Result<Payment> {
+    pub(super) async fn keep_answer(
+        &self,
+        mut payment: Payment,
+        answer: HttpAnswer,
+    ) -> Result<Payment> {
         payment.state = PaymentState::Answered;
         payment.change_token = change_of(&answer);
         let receipt = receipt_of(&answer).filter(|proof| match proof.verify(None) {
@@ -161,7 +176,8 @@ impl Node {
             .await
     }
 
-    /// Redeems the change, and books what the answer really cost.
+    /// Redeems the change, and books what the answer really cost. What an invoice cost was booked by the wallet that paid
+    /// it, so there the change is booked by itself.
     async fn settle_payment(&self, mut payment: Payment) -> Result<Payment> {
         let change_sat = match &payment.change_token {
             Some(token) => self.redeem_change(&payment.id, token).await?,
@@ -175,7 +191,19 @@ impl Node {
         self.inner
             .db
             .write(move |tx| -> Result<()> {
-                ledger::post(tx, &row.transfer_id(), sat_to_msat(spent_sat), now_ms())?;
+                if !row.protocol.is_lightning() {
+                    ledger::post(tx, &row.transfer_id(), sat_to_msat(spent_sat), now_ms())?;
+                } else if change_sat > 0 {
+                    let transfer = NewTransfer {
+                        id: &format!("pay-change:{}", row.id),
+                        debit: &Account::PurseEcash,
+                        credit: &row.spender.account(),
+                        amount_msat: sat_to_msat(change_sat),
+                        memo: "change",
+                        now_ms: now_ms(),
+                    };
+                    ledger::transfer(tx, &transfer)?;
+                }
                 row.dispute_if_unanswered(tx)?;
                 row.update(tx, now_ms())
             })
@@ -226,7 +254,7 @@ impl Node {
         Ok(payment)
     }
 
-    async fn save(&self, payment: &Payment) -> Result<()> {
+    pub(super) async fn save(&self, payment: &Payment) -> Result<()> {
         let row = payment.clone();
         self.inner
             .db
@@ -250,7 +278,10 @@ impl Node {
 }
 
 /// What the caller of `fetch` gets to see.
-fn deliver(payment: &Payment) -> Result<Fetched> {
+pub(super) fn deliver(payment: &Payment) -> Result<Fetched> {
+    if payment.was_for_nothing() {
+        return Err(payment.regret());
+    }
     let view = payment.view();
     match &payment.answer {
         Some(answer) => Ok(Fetched {

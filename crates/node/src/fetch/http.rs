@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
 
 use super::{FetchRequest, Fetched};
@@ -10,8 +10,10 @@ use crate::error::{NodeError, Result};
 
 /// The largest answer that is kept.
 const BODY_BYTES_MAX: usize = 16 << 20;
+/// The most bytes of an answer's headers, names included.
+const HEADERS_BYTES_MAX: usize = 64 << 10;
 /// A model may think for minutes.
-const TIMEOUT: Duration = Duration::from_secs(600);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -56,11 +58,31 @@ pub(crate) fn client() -> Result<Client> {
         .map_err(|error| NodeError::Config(format!("the HTTP client: {error}")))
 }
 
-/// Sends the request, with a token if it is to be paid for.
+/// A header that pays, or proves that it was paid. A secret.
+pub(super) struct Credential<'a> {
+    pub name: HeaderName,
+    pub value: &'a str,
+}
+
+impl<'a> Credential<'a> {
+    /// Ecash.
+    pub const fn token(value: &'a str) -> Self {
+        let name = HeaderName::from_static("x-cashu");
+        Self { name, value }
+    }
+
+    /// The proof of a payment over Lightning.
+    pub const fn authorization(value: &'a str) -> Self {
+        let name = AUTHORIZATION;
+        Self { name, value }
+    }
+}
+
+/// Sends the request, with a credential if it is to be paid for. It goes where the request says and nowhere else.
 pub(super) async fn send(
     client: &Client,
     request: &FetchRequest,
-    token: Option<&str>,
+    credential: Option<Credential<'_>>,
 ) -> Result<HttpAnswer> {
     let bad = |why: String| NodeError::BadFetch(why);
     let url = Url::parse(&request.url).map_err(|error| bad(format!("{}: {error}", request.url)))?;
@@ -80,43 +102,55 @@ pub(super) async fn send(
         };
         headers.append(name, value);
     }
-    if let Some(token) = token {
-        let mut value = HeaderValue::from_str(token).map_err(|_| bad("the token".into()))?;
+    if let Some(Credential { name, value }) = credential {
+        let value = HeaderValue::from_str(value);
+        let mut value = value.map_err(|_| bad("the credential".into()))?;
         value.set_sensitive(true);
-        headers.insert("x-cashu", value);
+        headers.insert(name, value);
     }
     let failed = |error: reqwest::Error| NodeError::Upstream {
         url: request.url.clone(),
         reason: root_cause(&error),
     };
-    let mut builder = client.request(method, url).headers(headers);
+    let too_long = |what: &str| NodeError::Upstream {
+        url: request.url.clone(),
+        reason: format!("the answer's {what} is longer than what is read"),
+    };
+    let timeout = request.timeout_s.map_or(TIMEOUT, Duration::from_secs);
+    let mut builder = client
+        .request(method, url)
+        .headers(headers)
+        .timeout(timeout.min(TIMEOUT));
     if let Some(body) = &request.body {
         builder = builder.body(body.clone());
     }
     let mut response = builder.send().await.map_err(failed)?;
     let mut answer = HttpAnswer {
         status: response.status().as_u16(),
-        headers: text_headers(response.headers()),
+        headers: text_headers(response.headers()).ok_or_else(|| too_long("head"))?,
         body: Vec::new(),
     };
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if answer.body.len() + chunk.len() > BODY_BYTES_MAX {
-            let reason = format!("the answer is longer than {BODY_BYTES_MAX} bytes");
-            return Err(NodeError::Upstream {
-                url: request.url.clone(),
-                reason,
-            });
+            return Err(too_long("body"));
         }
         answer.body.extend_from_slice(&chunk);
     }
     Ok(answer)
 }
 
-fn text_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    headers
+/// The headers that are text; none if they are too long together.
+fn text_headers(headers: &HeaderMap) -> Option<Vec<(String, String)>> {
+    let lengths = headers
         .iter()
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
-        .collect()
+        .map(|(n, value)| n.as_str().len() + value.len());
+    if lengths.sum::<usize>() > HEADERS_BYTES_MAX {
+        return None;
+    }
+    let texts = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    Some(texts.collect())
 }
 
 /// reqwest's own text says little more than "error sending request".

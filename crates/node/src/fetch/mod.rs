@@ -1,28 +1,42 @@
 //! The paying side: a request that meets a 402 is paid for from a purse, once.
 
 mod answer;
+mod credentials;
 mod drive;
 mod http;
+mod invoice;
 mod payment;
+mod present;
+mod protocol;
 mod reserve;
 mod restored;
+#[cfg(test)]
+mod simulator;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod ways;
 
-use http402::xcashu::{self, ClientStep, Purchase};
 use serde::Serialize;
 use uuid::Uuid;
-use wallet::ledger::Account;
+use wallet::MSAT_PER_SAT;
+use wallet::ledger::{self, Account};
 use wallet::purse::{self, Agent};
-use wallet::sat_to_msat;
 
 use crate::error::{NodeError, Result};
-use crate::node::{Node, now_ms};
+use crate::node::{Node, now_ms, now_s};
 
+use credentials::Cached;
 pub(crate) use http::client as http_client;
-use http::{HttpAnswer, send};
+use http::{Credential, HttpAnswer, send};
+use invoice::Wallet;
 pub use payment::PaymentView;
 use payment::{Payment, PaymentState};
-pub(crate) use payment::{SCHEMA, payment_operations};
+pub(crate) use payment::{create_tables, payment_operations};
+pub use protocol::Protocol;
+pub(crate) use reserve::ledger_id;
 pub(crate) use restored::close_reserved;
+use ways::Means;
 
 /// Who pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +69,22 @@ pub struct FetchRequest {
     pub headers: Vec<(String, String)>,
     /// The body to send.
     pub body: Option<Vec<u8>>,
-    /// Pay at most this much, the mint's fees included.
+    /// Pay at most this much, fees included.
     pub max_sat: Option<u64>,
+    /// Pay by one of these only; of equally cheap ones by the first. All will do if none is named.
+    pub rails: Vec<Protocol>,
+    /// How long to wait for one answer, ten minutes at most and by default.
+    pub timeout_s: Option<u64>,
+}
+
+impl FetchRequest {
+    /// Whether it has a header of this name.
+    fn has_header(&self, wanted: &str) -> bool {
+        let names = self.headers.iter().map(|(name, _)| name);
+        names
+            .into_iter()
+            .any(|name| name.eq_ignore_ascii_case(wanted))
+    }
 }
 
 /// What came back.
@@ -83,7 +111,8 @@ impl Node {
     ///
     /// # Errors
     /// `fetch_invalid`, `upstream_failed`: nothing was paid. A refusal by policy, limit or
-    /// balance. `approval_needed`: ask again once the owner has approved it. `payment_pending`: it goes on in the background; ask again with the same id.
+    /// balance. `approval_needed`: ask again once the owner has approved it. `payment_pending`: it
+    /// goes on in the background; ask again with the same id.
     pub async fn fetch(&self, spender: Spender, request: FetchRequest) -> Result<Fetched> {
         if request
             .id
@@ -105,53 +134,46 @@ impl Node {
             .clone()
             .unwrap_or_else(|| Uuid::now_v7().to_string());
         let _guard = self.inner.payments.lock(&id).await;
-        if let Some(payment) = self.find_payment(&id).await? {
+        if let Some(mut payment) = self.find_payment(&id).await? {
             payment.must_match(&spender, &request)?;
-            return self.drive(payment).await;
+            // The record doesn't say how the token was narrowed that pays.
+            payment.spender = spender;
+            return self.drive_again(payment).await;
         }
-        let first = send(&self.inner.http, &request, None).await?;
-        let headers = || {
-            first
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str()))
+        let first = match self.with_cached(&spender, &request).await? {
+            Cached::Answered(answer) => return Ok(answer.into_fetched()),
+            Cached::Refused(refusal) if refusal.status == 402 => refusal,
+            Cached::Refused(_) | Cached::None => send(&self.inner.http, &request, None).await?,
         };
-        let ClientStep::Pay(wanted) = xcashu::next_step(first.status, headers())? else {
+        if first.status != 402 {
             return Ok(first.into_fetched());
+        }
+        let means = self.means(&spender, &request).await?;
+        let way = ways::choose(&first.headers, &means, &request.rails, request.max_sat)?;
+        let payment = Payment::new(id, spender, request, way, now_ms());
+        let payment = match payment.protocol.is_lightning() {
+            true => self.note_invoice(payment, &first.headers).await?,
+            false => self.reserve_ecash(payment).await?,
         };
-        let max_sat = request.max_sat.unwrap_or(u64::MAX);
-        let mint_url = self.inner.purses.mint_url();
-        let purchase = xcashu::choose(&wanted, &[mint_url], "sat", max_sat)?;
-        let payment = self
-            .reserve_payment(id, spender, request, &purchase)
-            .await?;
         self.drive(payment).await
     }
 
-    /// Decides by policy, and reserves: from here on the payment exists, and counts.
-    async fn reserve_payment(
-        &self,
-        id: String,
-        spender: Spender,
-        request: FetchRequest,
-        purchase: &Purchase,
-    ) -> Result<Payment> {
-        let fee_sat = self.inner.purses.fee_bound_sat().await?;
-        let reserved_sat = purchase.amount_sat.saturating_add(fee_sat);
-        if let Some(max_sat) = request.max_sat.filter(|max_sat| reserved_sat > *max_sat) {
-            let amount_sat = reserved_sat;
-            return Err(http402::Error::PriceAboveLimit {
-                amount_sat,
-                max_sat,
-            }
-            .into());
-        }
-        let payment = Payment::new(id, spender, request, purchase.amount_sat, now_ms());
-        let row = payment.clone();
-        let intent = payment.intent(sat_to_msat(reserved_sat), &purchase.mint)?;
-        self.reserve_or_ask(move |tx| row.reserve(tx, &intent))
-            .await?;
-        Ok(payment)
+    /// What can be paid with, as things stand.
+    async fn means(&self, spender: &Spender, request: &FetchRequest) -> Result<Means> {
+        let wallet = self.invoice_wallet(spender).await?;
+        let account = spender.account();
+        let find = move |tx: &rusqlite::Transaction<'_>| ledger::ensure_account(tx, &account);
+        let ecash_msat = self.inner.db.write(find).await?.available_msat();
+        Ok(Means {
+            mint_url: self.inner.purses.mint_url(),
+            ecash_fee_sat: self.inner.purses.fee_bound_sat().await?,
+            ecash_sat: ecash_msat.max(0).unsigned_abs() / MSAT_PER_SAT,
+            has_channels: matches!(wallet, Some(Wallet::Channels | Wallet::Elsewhere(_))),
+            lightning: wallet.map(|_| self.inner.config.network.chain()),
+            is_authorized: request.has_header("authorization"),
+            body: request.body.clone().unwrap_or_default(),
+            now_s: now_s(),
+        })
     }
 
     /// The newest payments, oldest first.
@@ -170,23 +192,32 @@ impl Node {
         self.inner.db.write(move |tx| Payment::find(tx, &id)).await
     }
 
-    /// Drives every payment that isn't over a step further, if nobody else is at it.
+    /// Drives every payment that isn't over a step further, if nobody else is at it; each in a task of its own, since
+    /// a seller may take minutes to answer.
     pub(crate) async fn resume_payments(&self) -> Result<()> {
         for id in self.inner.db.write(|tx| Payment::open_ids(tx)).await? {
-            let Some(_guard) = self.inner.payments.try_lock(&id) else {
+            let Some(guard) = self.inner.payments.try_lock(&id) else {
                 continue;
             };
             let Some(payment) = self.find_payment(&id).await? else {
                 continue;
             };
-            if let Err(error) = self.drive(payment).await {
-                tracing::info!(code = error.code(), %id, "a payment isn't over: {error}");
+            if self.forget_unbegun(&payment).await? {
+                continue;
             }
+            let node = self.clone();
+            self.inner.tasks.spawn(async move {
+                if let Err(error) = node.drive(payment).await {
+                    tracing::info!(code = error.code(), %id, "a payment isn't over: {error}");
+                }
+                drop(guard);
+            });
         }
         let before_ms = now_ms() - purse::DAY_MS;
         self.inner
             .db
             .write(move |tx| Payment::forget(tx, before_ms))
-            .await
+            .await?;
+        self.forget_credentials().await
     }
 }

@@ -1,20 +1,23 @@
 //! Payments to other servers: one row each, from the reservation to the change.
 
 use http402::xcashu::TokenOutline;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use timestamp::Hash;
 use uuid::Uuid;
 use wallet::purse::PurseName;
 
-use super::{FetchRequest, HttpAnswer, Spender};
+use super::ways::{Bill, Way};
+use super::{FetchRequest, HttpAnswer, Protocol, Spender};
 use crate::error::{NodeError, Result};
 
-/// `reserved` → `paying` → `answered` → `settled`, or `voided` when the money came back.
-pub(crate) const SCHEMA: &str = "
+/// With ecash `reserved` → `paying` → `answered` → `settled`, or `voided` when the money came back; over Lightning
+/// `paying` → `paid` → `answered` → `settled`, or `voided` when it never went. What an invoice costs is reserved by the
+/// wallet that pays it, with its own record.
+const TABLE: &str = "
 CREATE TABLE IF NOT EXISTS payments (
     id               TEXT PRIMARY KEY,
-    state            TEXT NOT NULL CHECK (state IN ('reserved', 'paying', 'answered', 'settled', 'voided')),
+    state            TEXT NOT NULL CHECK (state IN ('reserved', 'paying', 'paid', 'answered', 'settled', 'voided')),
     purse            TEXT,
     method           TEXT NOT NULL,
     url              TEXT NOT NULL,
@@ -34,17 +37,53 @@ CREATE TABLE IF NOT EXISTS payments (
     receipt_id       TEXT,
     error            TEXT,
     created_ms       INTEGER NOT NULL,
-    settled_ms       INTEGER
+    settled_ms       INTEGER,
+    protocol         TEXT NOT NULL DEFAULT 'x-cashu',
+    invoice          TEXT,
+    payment_hash     TEXT,
+    expires_s        INTEGER,
+    fee_max_sat      INTEGER,
+    sealed           BLOB
 ) STRICT;
-CREATE INDEX IF NOT EXISTS payments_open ON payments (state) WHERE state NOT IN ('settled', 'voided');
 ";
+/// An invoice buys for one request: a seller that shows it twice is paid once.
+const INDICES: &str = "
+CREATE INDEX IF NOT EXISTS payments_open ON payments (state) WHERE state NOT IN ('settled', 'voided');
+CREATE UNIQUE INDEX IF NOT EXISTS payments_hash ON payments (payment_hash) WHERE state != 'voided';
+";
+
+/// Makes the table; one from before there was Lightning is changed in place.
+pub(crate) fn create_tables(db: &Connection) -> Result<()> {
+    let columns = "SELECT count(*) FROM pragma_table_info('payments')";
+    let new = "SELECT count(*) FROM pragma_table_info('payments') WHERE name = 'protocol'";
+    let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, u32>(0));
+    if count(columns)? > 0 && count(new)? == 0 {
+        // A constraint can't be altered, so the rows move.
+        db.execute_batch("ALTER TABLE payments RENAME TO payments_before")?;
+        db.execute_batch(TABLE)?;
+        db.execute_batch(
+            "INSERT INTO payments (id, state, purse, method, url, request_headers, request_body, request_sha256,
+                 amount_sat, fee_sat, operation, token, status, headers, body, change_token, change_id, spent_sat,
+                 receipt_id, error, created_ms, settled_ms)
+             SELECT id, state, purse, method, url, request_headers, request_body, request_sha256,
+                 amount_sat, fee_sat, operation, token, status, headers, body, change_token, change_id, spent_sat,
+                 receipt_id, error, created_ms, settled_ms FROM payments_before;
+             DROP TABLE payments_before;",
+        )?;
+    }
+    db.execute_batch(TABLE)?;
+    db.execute_batch(INDICES)?;
+    Ok(db.execute_batch(super::credentials::SCHEMA)?)
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PaymentState {
     /// Counts against the budget; no token exists that anybody could know.
     Reserved,
-    /// The token exists, and the seller may have it.
+    /// The token exists, and the seller may have it; or the wallet may have paid the invoice.
     Paying,
+    /// The invoice is paid, and the proof stored.
+    Paid,
     /// The seller's last word is stored; the change isn't redeemed yet.
     Answered,
     /// Over, and paid.
@@ -54,9 +93,10 @@ pub(super) enum PaymentState {
 }
 
 impl PaymentState {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Reserved, "reserved"),
         (Self::Paying, "paying"),
+        (Self::Paid, "paid"),
         (Self::Answered, "answered"),
         (Self::Settled, "settled"),
         (Self::Voided, "voided"),
@@ -85,10 +125,17 @@ pub(super) struct Payment {
     pub spender: Spender,
     pub request: FetchRequest,
     pub(super) request_sha256: String,
-    /// What the token is worth.
+    pub protocol: Protocol,
+    /// What the token is worth, or the invoice asks for.
     pub amount_sat: u64,
-    /// What making it cost.
+    /// What making it, or the way there, cost.
     pub fee_sat: u64,
+    /// What is paid over Lightning.
+    pub bill: Option<Bill>,
+    /// What the way there may cost.
+    pub fee_max_sat: Option<u64>,
+    /// The challenge's headers until it is paid, and the credential from then on; encrypted.
+    pub sealed: Option<Vec<u8>>,
     pub operation: Option<Uuid>,
     pub token: Option<String>,
     pub answer: Option<HttpAnswer>,
@@ -108,12 +155,16 @@ pub struct PaymentView {
     pub spender: String,
     /// Who was paid.
     pub url: String,
-    /// `reserved`, `paying`, `answered`, `settled` or `voided`.
+    /// `x-cashu`, `l402` or `mpp-charge`.
+    pub protocol: String,
+    /// `reserved`, `paying`, `paid`, `answered`, `settled` or `voided`.
     pub state: String,
     /// What was handed over.
     pub amount_sat: u64,
     /// What it cost, after change; none as long as that isn't known.
     pub spent_sat: Option<u64>,
+    /// The payment hash of the invoice that was paid.
+    pub payment_hash: Option<String>,
     /// The receipt that came back.
     pub receipt_id: Option<String>,
     /// Begun at, Unix milliseconds.
@@ -123,21 +174,25 @@ pub struct PaymentView {
 }
 
 impl Payment {
-    pub fn new(
-        id: String,
-        spender: Spender,
-        request: FetchRequest,
-        amount_sat: u64,
-        now_ms: i64,
-    ) -> Self {
+    pub fn new(id: String, spender: Spender, request: FetchRequest, way: Way, now_ms: i64) -> Self {
+        let state = match way.protocol.is_lightning() {
+            true => PaymentState::Paying,
+            false => PaymentState::Reserved,
+        };
         Self {
             id,
-            state: PaymentState::Reserved,
+            state,
             request_sha256: fingerprint(&request),
+            fee_max_sat: request
+                .max_sat
+                .map(|max| max.saturating_sub(way.amount_sat)),
             spender,
             request,
-            amount_sat,
+            protocol: way.protocol,
+            amount_sat: way.amount_sat,
             fee_sat: 0,
+            bill: way.bill,
+            sealed: None,
             operation: None,
             token: None,
             answer: None,
@@ -177,9 +232,11 @@ impl Payment {
             id: self.id.clone(),
             spender: self.spender.account().to_string(),
             url: self.request.url.clone(),
+            protocol: self.protocol.to_string(),
             state: self.state.as_str().to_owned(),
             amount_sat: self.amount_sat,
             spent_sat: self.spent_sat,
+            payment_hash: self.bill.as_ref().map(|bill| bill.payment_hash.clone()),
             receipt_id: self.receipt_id.clone(),
             created_ms: self.created_ms,
             error: self.error.clone(),
@@ -191,10 +248,12 @@ impl Payment {
             Spender::Owner => None,
             Spender::Purse(agent) => Some(agent.purse.as_str()),
         };
+        let bill = self.bill.as_ref();
         db.execute(
-            "INSERT INTO payments (id, state, purse, method, url, request_headers, request_body,
-             request_sha256, amount_sat, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            (
+            "INSERT INTO payments (id, state, purse, method, url, request_headers, request_body, request_sha256,
+             amount_sat, created_ms, protocol, invoice, payment_hash, expires_s, fee_max_sat, sealed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+            params![
                 &self.id,
                 self.state.as_str(),
                 purse,
@@ -205,7 +264,13 @@ impl Payment {
                 &self.request_sha256,
                 self.amount_sat,
                 self.created_ms,
-            ),
+                self.protocol.as_str(),
+                bill.map(|bill| &bill.invoice),
+                bill.map(|bill| &bill.payment_hash),
+                bill.map(|bill| clamp(bill.expires_s)),
+                self.fee_max_sat.map(clamp),
+                &self.sealed,
+            ],
         )?;
         Ok(())
     }
@@ -216,7 +281,7 @@ impl Payment {
         db.execute(
             "UPDATE payments SET state = ?2, fee_sat = ?3, operation = ?4, token = ?5, status = ?6,
              headers = ?7, body = ?8, change_token = ?9, spent_sat = ?10, receipt_id = ?11,
-             error = ?12, settled_ms = ?13, change_id = COALESCE(change_id, ?14) WHERE id = ?1",
+             error = ?12, settled_ms = ?13, change_id = COALESCE(change_id, ?14), sealed = ?15 WHERE id = ?1",
             (
                 &self.id,
                 self.state.as_str(),
@@ -232,9 +297,25 @@ impl Payment {
                 &self.error,
                 self.is_over().then_some(now_ms),
                 self.change_id(),
+                &self.sealed,
             ),
         )?;
         Ok(())
+    }
+
+    /// The invoice that is paid.
+    pub fn bill(&self) -> Result<&Bill> {
+        self.bill.as_ref().ok_or_else(|| inconsistent(&self.id))
+    }
+
+    /// An invoice that was shown for another request buys that one, and not this one too.
+    pub fn refuse_repeated_invoice(&self, db: &Connection) -> Result<()> {
+        let sql = "SELECT count(*) FROM payments WHERE payment_hash = ?1 AND state != 'voided'";
+        let uses: u64 = db.query_row(sql, [&self.bill()?.payment_hash], |row| row.get(0))?;
+        match uses {
+            0 => Ok(()),
+            _ => Err(NodeError::InvoiceReused),
+        }
     }
 
     /// Change that came for another payment already is none: the same money must not be
@@ -283,7 +364,7 @@ impl Payment {
     pub fn forget(db: &Connection, before_ms: i64) -> Result<()> {
         db.execute(
             "UPDATE payments SET request_headers = NULL, request_body = NULL, headers = NULL,
-             body = NULL, token = NULL, change_token = NULL
+             body = NULL, token = NULL, change_token = NULL, sealed = NULL
              WHERE state IN ('settled', 'voided') AND request_headers IS NOT NULL AND settled_ms < ?1",
             [before_ms],
         )?;
@@ -327,7 +408,8 @@ fn from_json(json: Option<String>) -> Vec<(String, String)> {
 
 const COLUMNS: &str = "id, state, purse, method, url, request_headers, request_body,
     request_sha256, amount_sat, fee_sat, operation, token, status, headers, body, change_token,
-    spent_sat, receipt_id, error, created_ms";
+    spent_sat, receipt_id, error, created_ms, protocol, invoice, payment_hash, expires_s,
+    fee_max_sat, sealed";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
     let state: String = row.get(1)?;
@@ -340,7 +422,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
                 .into(),
         ),
     };
-    let operation: Option<String> = row.get(10)?;
+    let (operation, protocol): (Option<String>, String) = (row.get(10)?, row.get(20)?);
     let status: Option<u16> = row.get(12)?;
     let (headers, body) = (from_json(row.get(13)?), row.get::<_, Option<Vec<u8>>>(14)?);
     let answer = status.map(|status| HttpAnswer {
@@ -358,7 +440,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
             url: row.get(4)?,
             headers: from_json(row.get(5)?),
             body: row.get(6)?,
-            max_sat: None,
+            ..FetchRequest::default()
         },
         request_sha256: row.get(7)?,
         amount_sat: row.get(8)?,
@@ -371,7 +453,28 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         receipt_id: row.get(17)?,
         error: row.get(18)?,
         created_ms: row.get(19)?,
+        protocol: protocol.parse().unwrap_or(Protocol::XCashu),
+        bill: bill(row)?,
+        fee_max_sat: row.get(24)?,
+        sealed: row.get(25)?,
     })
+}
+
+fn bill(row: &Row<'_>) -> rusqlite::Result<Option<Bill>> {
+    let (invoice, payment_hash): (Option<String>, Option<String>) = (row.get(21)?, row.get(22)?);
+    let Some((invoice, payment_hash)) = invoice.zip(payment_hash) else {
+        return Ok(None);
+    };
+    Ok(Some(Bill {
+        invoice,
+        payment_hash,
+        expires_s: row.get::<_, Option<u64>>(23)?.unwrap_or_default(),
+    }))
+}
+
+/// SQLite's integers end at `i64::MAX`.
+fn clamp(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// For errors where a payment's record contradicts itself.

@@ -1,34 +1,63 @@
 //! The payment's reservation: what the policy gets to see of it, and the one transaction.
 
 use reqwest::Url;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use sha2::{Digest, Sha256};
 use wallet::ledger::{self, Account, NewTransfer};
 use wallet::purse::{self, Disputant, Host, Intent, Reserved, Spend};
+use wallet::sat_to_msat;
 
 use super::{Payment, Spender};
 use crate::error::{NodeError, Result};
-use crate::node::now_ms;
+use crate::lightning::PursePayment;
+use crate::node::{Node, now_ms};
+use crate::nwc;
+
+impl Node {
+    /// Decides by policy, and reserves: from here on the payment exists, and counts.
+    pub(super) async fn reserve_ecash(&self, payment: Payment) -> Result<Payment> {
+        let fee_sat = self.inner.purses.fee_bound_sat().await?;
+        let intent = Intent {
+            amount_msat: sat_to_msat(payment.amount_sat.saturating_add(fee_sat)),
+            payee: Some(self.inner.purses.mint_url()),
+            ..payment.purpose()?
+        };
+        let row = payment.clone();
+        self.reserve_or_ask(move |tx| row.reserve(tx, &intent))
+            .await?;
+        Ok(payment)
+    }
+
+    /// Takes a payment out of the records that never began.
+    pub(super) async fn forget_payment(&self, payment: &Payment) -> Result<()> {
+        let id = payment.id.clone();
+        let forget = move |tx: &Transaction<'_>| -> Result<()> {
+            tx.execute("DELETE FROM payments WHERE id = ?1", [id])?;
+            Ok(())
+        };
+        self.inner.db.write(forget).await
+    }
+}
 
 impl Payment {
-    /// What a policy decides upon.
-    pub(super) fn intent(&self, amount_msat: u64, payee: &str) -> Result<Intent> {
+    /// What a policy decides upon, but for who gets how much: that is for the rail to say.
+    pub(super) fn purpose(&self) -> Result<Intent> {
         let request = &self.request;
         let url =
             Url::parse(&request.url).map_err(|error| NodeError::BadFetch(error.to_string()))?;
         let host = url.host_str().zip(url.port_or_known_default());
         Ok(Intent {
-            amount_msat,
+            amount_msat: 0,
             host: host.map(|(name, port)| Host::new(name, port)),
             method: Some(request.method.to_ascii_uppercase()),
-            payee: Some(payee.to_owned()),
+            payee: None,
             what: request.url.clone(),
             request_sha256: Sha256::digest(&self.request_sha256).into(),
         })
     }
 
-    /// Reserves the money and records the payment; or asks, and records nothing.
-    pub(super) fn reserve(&self, db: &Connection, intent: &Intent) -> Result<Reserved> {
+    /// Reserves ecash and records the payment; or asks, and records nothing.
+    fn reserve(&self, db: &Connection, intent: &Intent) -> Result<Reserved> {
         let (id, memo) = (self.transfer_id(), self.memo());
         let reserved = match &self.spender {
             Spender::Purse(agent) => {
@@ -63,11 +92,35 @@ impl Payment {
 
     /// A purse that paid and got nothing for it loses what it earned by its payments.
     pub(super) fn dispute_if_unanswered(&self, db: &Connection) -> Result<()> {
-        let is_lost = self.answer.is_none() && self.spent_sat.is_some_and(|sat| sat > 0);
-        if is_lost && matches!(self.spender, Spender::Purse(_)) {
-            let reason = "paid, and never answered";
-            purse::dispute(db, &self.transfer_id(), Disputant::Node, reason, now_ms())?;
+        let got_nothing = self.answer.is_none() || self.was_for_nothing();
+        let is_lost = got_nothing && self.spent_sat.is_some_and(|sat| sat > 0);
+        if !is_lost || self.spender == Spender::Owner {
+            return Ok(());
+        }
+        if let Some(id) = self.ledger_id(db)? {
+            let reason = self.error.as_deref().unwrap_or("paid, and never answered");
+            purse::dispute(db, &id, Disputant::Node, reason, now_ms())?;
         }
         Ok(())
+    }
+
+    /// Where the ledger has it: an invoice's payment has the name that the wallet gave it which pays for purses.
+    fn ledger_id(&self, db: &Connection) -> Result<Option<String>> {
+        let Some(bill) = &self.bill else {
+            return Ok(Some(self.transfer_id()));
+        };
+        let elsewhere = nwc::payment_transfer_id(&self.wallet_key());
+        match ledger::get(db, &elsewhere)? {
+            Some(_) => Ok(Some(elsewhere)),
+            None => PursePayment::transfer_id_of(db, &bill.payment_hash),
+        }
+    }
+}
+
+/// The ledger's id of the payment with this id, if there is one.
+pub(crate) fn ledger_id(db: &Connection, id: &str) -> Result<Option<String>> {
+    match Payment::find(db, id)? {
+        Some(payment) => payment.ledger_id(db),
+        None => Ok(None),
     }
 }

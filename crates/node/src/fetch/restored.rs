@@ -1,5 +1,7 @@
 //! Payments that were under way when a backup was made, after a restore from it: they are closed, never paid again.
 //!
+//! An invoice that was about to be paid isn't paid now: it may have been, after the backup.
+//!
 //! Whether the seller got the token is the mint's to say. A token that nobody has redeemed is swapped for ecash that
 //! only we know, and then the payment can be called off; one that was redeemed has paid.
 
@@ -21,9 +23,16 @@ pub(crate) fn close_reserved(db: &Connection, now_ms: i64) -> Result<u64> {
         let Some(mut payment) = Payment::find(db, &id)? else {
             continue;
         };
+        let is_begun = payment.state == PaymentState::Paying && payment.protocol.is_lightning();
         if payment.state == PaymentState::Reserved {
             payment.error = Some(REASON.into());
             close(db, &mut payment, 0, now_ms)?;
+            closed += 1;
+        } else if is_begun {
+            // What the wallet may have paid is closed with the wallet's own record.
+            payment.error = Some(REASON.into());
+            payment.state = PaymentState::Voided;
+            payment.update(db, now_ms)?;
             closed += 1;
         }
     }
@@ -48,6 +57,10 @@ impl Node {
             let Some(mut payment) = self.find_payment(&id).await? else {
                 continue;
             };
+            // An invoice that was paid stays paid, and its proof can be shown as before.
+            if payment.protocol.is_lightning() {
+                continue;
+            }
             let handed_sat = payment.amount_sat + payment.fee_sat;
             let spent_sat = match payment.state {
                 PaymentState::Paying => match reclaimed_sat(purses, &payment.token).await? {

@@ -11,6 +11,8 @@ mod view;
 pub use channels::OpenRequest;
 pub use invoice::InvoiceInput;
 pub use pay::PayInput;
+pub(crate) use pay::fee_max_msat;
+pub(crate) use purse::{PurseOrder, invoice_intent};
 pub use purse::{PursePayment, PursePaymentState};
 pub use purse_invoice::PurseInvoice;
 pub(crate) use setup::open;

@@ -105,6 +105,6 @@ impl Node {
 }
 
 /// What the way may cost, if nobody says.
-pub(super) fn fee_max_msat(amount_msat: u64) -> u64 {
+pub(crate) fn fee_max_msat(amount_msat: u64) -> u64 {
     (amount_msat / FEE_SHARE).max(FEE_MIN_MSAT)
 }

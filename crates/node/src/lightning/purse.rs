@@ -44,6 +44,21 @@ pub enum PursePaymentState {
     Voided,
 }
 
+/// An invoice that is to be paid from a purse.
+#[derive(Clone, Debug)]
+pub(crate) struct PurseOrder {
+    /// Who wants it.
+    pub agent: Agent,
+    /// BOLT 11.
+    pub invoice: String,
+    /// What the way may cost.
+    pub fee_max_sat: Option<u64>,
+    /// A name by which the payment can be asked for later.
+    pub key: Option<String>,
+    /// The request that it pays for; none if the invoice is all there is.
+    pub purpose: Option<Intent>,
+}
+
 /// A payment of a purse over Lightning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PursePayment {
@@ -76,15 +91,9 @@ impl PursePayment {
         format!("purse-pay:{}:{}", self.payment_hash, self.attempt)
     }
 
-    /// What a policy decides upon: an invoice goes to no host, and to whoever wrote it.
-    fn intent(&self, payable: &Payable) -> Intent {
-        let most_sat = self.amount_sat.saturating_add(self.fee_max_sat);
-        Intent {
-            amount_msat: sat_to_msat(most_sat),
-            payee: payable.payee(),
-            what: format!("Lightning invoice {}", self.payment_hash),
-            ..Intent::default()
-        }
+    /// The most that it can cost.
+    fn most_msat(&self) -> u64 {
+        sat_to_msat(self.amount_sat.saturating_add(self.fee_max_sat))
     }
 
     /// The ledger's id of the payment with this hash, if there is one.
@@ -106,26 +115,24 @@ impl Node {
         invoice: &str,
         fee_max_sat: Option<u64>,
     ) -> Result<PursePayment> {
-        self.purse_pay_keyed(agent, invoice, fee_max_sat, None)
-            .await
+        self.purse_order(PurseOrder {
+            agent: agent.clone(),
+            invoice: invoice.to_owned(),
+            fee_max_sat,
+            key: None,
+            purpose: None,
+        })
+        .await
     }
 
-    /// The same, with a name by which the payment can be asked for later.
-    pub(crate) async fn purse_pay_keyed(
-        &self,
-        agent: &Agent,
-        invoice: &str,
-        fee_max_sat: Option<u64>,
-        key: Option<String>,
-    ) -> Result<PursePayment> {
+    /// The same, with a name, and for a request.
+    pub(crate) async fn purse_order(&self, order: PurseOrder) -> Result<PursePayment> {
         if !self.has_lightning() {
             return Err(NodeError::NoLightning);
         }
-        let (node, agent, invoice) = (self.clone(), agent.clone(), invoice.to_owned());
-        self.uninterrupted(
-            async move { node.purse_pay_once(agent, &invoice, fee_max_sat, key).await },
-        )
-        .await
+        let node = self.clone();
+        self.uninterrupted(async move { node.purse_pay_once(order).await })
+            .await
     }
 
     /// A payment by the name that it was given.
@@ -138,13 +145,8 @@ impl Node {
         self.inner.db.write(find).await
     }
 
-    async fn purse_pay_once(
-        &self,
-        agent: Agent,
-        invoice: &str,
-        fee_max_sat: Option<u64>,
-        key: Option<String>,
-    ) -> Result<PursePayment> {
+    async fn purse_pay_once(&self, order: PurseOrder) -> Result<PursePayment> {
+        let PurseOrder { agent, invoice, .. } = &order;
         let payable = Payable::parse(invoice)?;
         let hash = match &payable {
             Payable::Bolt11(_) => payable.payment_id(),
@@ -167,7 +169,10 @@ impl Node {
             None => 1,
         };
         let quote = self.inner.purses.quote_payment(invoice).await?;
-        if let Some(max_sat) = fee_max_sat.filter(|max_sat| quote.fee_max_sat > *max_sat) {
+        if let Some(max_sat) = order
+            .fee_max_sat
+            .filter(|max_sat| quote.fee_max_sat > *max_sat)
+        {
             let amount_sat = quote.fee_max_sat;
             return Err(http402::Error::PriceAboveLimit {
                 amount_sat,
@@ -188,8 +193,13 @@ impl Node {
             attempt,
             quote_id: quote.id,
         };
-        let intent = payment.intent(&payable);
-        self.reserve_purse_payment(agent, intent, payment.clone(), key)
+        let intent = invoice_intent(
+            order.purpose.as_ref(),
+            &payment.payment_hash,
+            payable.payee(),
+            payment.most_msat(),
+        );
+        self.reserve_purse_payment(order, intent, payment.clone())
             .await?;
         match self.inner.purses.pay(&payment.quote_id).await {
             Ok(melted) => self.book_purse_payment(payment, melted).await,
@@ -207,14 +217,13 @@ impl Node {
     /// From here on the payment exists, and counts.
     async fn reserve_purse_payment(
         &self,
-        agent: Agent,
+        order: PurseOrder,
         intent: Intent,
         payment: PursePayment,
-        key: Option<String>,
     ) -> Result<()> {
         self.reserve_or_ask(move |tx| {
             let spend = Spend {
-                agent: &agent,
+                agent: &order.agent,
                 intent: &intent,
                 credit: &Account::PurseEcash,
                 draw_from: None,
@@ -223,7 +232,7 @@ impl Node {
             };
             let reserved = purse::reserve(tx, &spend, payment.created_ms)?;
             if reserved == Reserved::Now {
-                insert(tx, &payment, key.as_deref())?;
+                insert(tx, &payment, order.key.as_deref())?;
             }
             Ok(reserved)
         })
@@ -282,7 +291,10 @@ impl Node {
         Ok(())
     }
 
-    async fn find_purse_payment(&self, payment_hash: &str) -> Result<Option<PursePayment>> {
+    pub(crate) async fn find_purse_payment(
+        &self,
+        payment_hash: &str,
+    ) -> Result<Option<PursePayment>> {
         let hash = payment_hash.to_owned();
         self.inner.db.write(move |tx| find(tx, &hash)).await
     }
@@ -311,6 +323,25 @@ impl Node {
                 Ok(found)
             })
             .await
+    }
+}
+
+/// What a policy decides upon: an invoice is paid to whoever wrote it, for the request that is its `purpose`. Without one
+/// it goes to no host.
+pub(crate) fn invoice_intent(
+    purpose: Option<&Intent>,
+    payment_hash: &str,
+    payee: Option<String>,
+    amount_msat: u64,
+) -> Intent {
+    let alone = || Intent {
+        what: format!("Lightning invoice {payment_hash}"),
+        ..Intent::default()
+    };
+    Intent {
+        amount_msat,
+        payee,
+        ..purpose.cloned().unwrap_or_else(alone)
     }
 }
 

@@ -109,7 +109,8 @@ impl WalletBackend for PurseBackend {
         payment: &Payment,
     ) -> std::result::Result<PaymentState, Failure> {
         let (purse, lightning) = self.lightning(connection).await?;
-        lightning.pay(&purse, payment).await.map_err(failure)
+        let paid = lightning.pay(&purse.into(), payment, None).await;
+        paid.map_err(failure)
     }
 
     async fn payment(&self, key: &str) -> std::result::Result<PaymentState, Failure> {

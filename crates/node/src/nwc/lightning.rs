@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use wallet::nwc::{ListTransactions, Method, NewInvoice, Payment, PaymentState, Transaction};
-use wallet::purse::PurseName;
+use wallet::purse::{Agent, Intent, PurseName};
 
 use super::backing::BackedPurses;
 use super::own::OwnPurses;
@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::node::Node;
 
 /// Pays and is paid over Lightning, for purses. Whoever implements it books: a payment is reserved
-/// against the purse's budget, durably and under its key, before it is sent, and posted or voided when
+/// against the purse's policy, durably and under its key, before it is sent, and posted or voided when
 /// its end is known. An error means that nothing was reserved or sent.
 #[async_trait]
 pub(crate) trait PurseLightning: Send + Sync {
@@ -22,8 +22,13 @@ pub(crate) trait PurseLightning: Send + Sync {
     /// What the purse can spend, if that isn't what the ledger says.
     async fn balance_msat(&self, purse: &PurseName) -> Result<Option<u64>>;
 
-    /// Pays an invoice, at most once for each [`Payment::key`].
-    async fn pay(&self, purse: &PurseName, payment: &Payment) -> Result<PaymentState>;
+    /// Pays an invoice, at most once for each [`Payment::key`]; for a request, if there is a `purpose`.
+    async fn pay(
+        &self,
+        agent: &Agent,
+        payment: &Payment,
+        purpose: Option<&Intent>,
+    ) -> Result<PaymentState>;
 
     /// How the payment with this key stands; none if it isn't known here.
     async fn payment(&self, key: &str) -> Result<Option<PaymentState>>;
@@ -52,13 +57,22 @@ impl Node {
         &self,
         purse: &PurseName,
     ) -> Result<Option<Arc<dyn PurseLightning>>> {
-        if self.is_backed(purse).await? {
-            return Ok(Some(Arc::new(BackedPurses::new(self.clone()))));
+        if let Some(elsewhere) = self.wallet_backing(purse).await? {
+            return Ok(Some(elsewhere));
         }
         if self.has_lightning() {
             return Ok(Some(Arc::new(OwnPurses::new(self.clone()))));
         }
         Ok(None)
+    }
+
+    /// The wallet elsewhere that backs this purse, if one does.
+    pub(crate) async fn wallet_backing(
+        &self,
+        purse: &PurseName,
+    ) -> Result<Option<Arc<dyn PurseLightning>>> {
+        let backed = || Arc::new(BackedPurses::new(self.clone())) as Arc<dyn PurseLightning>;
+        Ok(self.is_backed(purse).await?.then(backed))
     }
 
     /// Everybody who pays over Lightning for purses.

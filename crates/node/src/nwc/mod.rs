@@ -16,8 +16,10 @@ mod store;
 mod tests;
 
 pub use backing::BackingView;
+pub(crate) use backing::payment_transfer_id;
 pub use connections::{NewNwc, NewNwcConnection, NwcConnectionView};
 pub(crate) use hub::Hub;
+pub(crate) use lightning::PurseLightning;
 
 /// Connections, backings, and the payments of backed purses.
 pub(crate) const SCHEMA: &str = "

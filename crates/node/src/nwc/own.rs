@@ -5,12 +5,12 @@ use wallet::nwc::{
     ErrorCode, Failure, InvoiceFacts, ListTransactions, Method, NewInvoice, Payment, PaymentState,
     Transaction, TransactionState, TransactionType,
 };
-use wallet::purse::PurseName;
+use wallet::purse::{Agent, Intent, PurseName};
 use wallet::sat_to_msat;
 
 use super::lightning::PurseLightning;
 use crate::error::Result;
-use crate::lightning::{PurseInvoice, PursePayment, PursePaymentState};
+use crate::lightning::{PurseInvoice, PurseOrder, PursePayment, PursePaymentState};
 use crate::node::Node;
 
 /// As many as are listed at most.
@@ -41,12 +41,20 @@ impl PurseLightning for OwnPurses {
         Ok(None)
     }
 
-    async fn pay(&self, purse: &PurseName, payment: &Payment) -> Result<PaymentState> {
-        let key = Some(payment.key.clone());
-        let paid = self
-            .node
-            .purse_pay_keyed(&purse.clone().into(), &payment.invoice, None, key)
-            .await?;
+    async fn pay(
+        &self,
+        agent: &Agent,
+        payment: &Payment,
+        purpose: Option<&Intent>,
+    ) -> Result<PaymentState> {
+        let order = PurseOrder {
+            agent: agent.clone(),
+            invoice: payment.invoice.clone(),
+            fee_max_sat: None,
+            key: Some(payment.key.clone()),
+            purpose: purpose.cloned(),
+        };
+        let paid = self.node.purse_order(order).await?;
         Ok(state_of(&paid))
     }
 

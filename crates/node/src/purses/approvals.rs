@@ -10,6 +10,7 @@ use crate::error::{NodeError, Result};
 use crate::lightning::PursePayment;
 use crate::node::{Node, now_ms};
 use crate::serve::CALL_PREFIX;
+use crate::{fetch, nwc};
 
 /// A payment that needs, or needed, a human's word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,12 +126,12 @@ impl Node {
 fn ledger_id(db: &Transaction<'_>, payment: &str) -> Result<String> {
     let named = [
         payment.to_owned(),
-        format!("pay:{payment}"),
         format!("{CALL_PREFIX}{payment}"),
-        format!("nwc:{payment}"),
+        nwc::payment_transfer_id(payment),
     ];
+    let fetched = fetch::ledger_id(db, payment)?;
     let by_hash = PursePayment::transfer_id_of(db, payment)?;
-    for id in named.into_iter().chain(by_hash) {
+    for id in named.into_iter().chain(fetched).chain(by_hash) {
         if ledger::get(db, &id)?.is_some() {
             return Ok(id);
         }

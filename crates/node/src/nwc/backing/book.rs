@@ -9,6 +9,7 @@ use wallet::nwc::{
 use wallet::purse::{self, Agent, Approval, Intent, PurseName, Reserved, Spend};
 
 use crate::error::{NodeError, Result};
+use crate::lightning::invoice_intent;
 
 /// A payment as its row has it.
 #[derive(Clone, Debug)]
@@ -54,11 +55,13 @@ pub(super) enum Begun {
     Asked(Box<Approval>),
 }
 
-/// Records a payment, draws what it may cost from the wallet that backs the purse, and reserves it.
+/// Records a payment, for a request if there is a `purpose`; draws what it may cost from the wallet that backs the purse,
+/// and reserves it.
 pub(super) fn begin(
     db: &Connection,
-    purse: &PurseName,
+    agent: &Agent,
     payment: &Payment,
+    purpose: Option<&Intent>,
     now_ms: i64,
 ) -> Result<Begun> {
     if let Some(known) = find(db, &payment.key)? {
@@ -76,15 +79,18 @@ pub(super) fn begin(
     let reserved_msat = payment
         .amount_msat
         .saturating_add(fee_reserve_msat(payment.amount_msat));
+    let purse = &agent.purse;
     let wallet: String = db
         .prepare_cached("SELECT wallet FROM nwc_backings WHERE purse = ?1")?
         .query_row([purse.as_str()], |row| row.get(0))?;
+    let payable = Payable::parse(&payment.invoice).ok();
+    let payee = payable.and_then(|payable| payable.payee());
     let spend = Spend {
-        agent: &Agent::from(purse.clone()),
-        intent: &intent(payment, reserved_msat),
+        agent,
+        intent: &invoice_intent(purpose, &payment.payment_hash, payee, reserved_msat),
         credit: &Account::OtherWallets,
         draw_from: Some(&Account::OtherWallets),
-        id: &transfer_id(&payment.key, ""),
+        id: &payment_transfer_id(&payment.key),
         memo: "a Lightning invoice, paid by the wallet that backs the purse",
     };
     if let Reserved::Asked(approval) = purse::reserve(db, &spend, now_ms)? {
@@ -109,24 +115,13 @@ pub(super) fn begin(
     Ok(Begun::Now)
 }
 
-/// What a policy decides upon: an invoice goes to no host, and to whoever wrote it.
-fn intent(payment: &Payment, reserved_msat: u64) -> Intent {
-    let payable = Payable::parse(&payment.invoice).ok();
-    Intent {
-        amount_msat: reserved_msat,
-        payee: payable.and_then(|payable| payable.payee()),
-        what: format!("Lightning invoice {}", payment.payment_hash),
-        ..Intent::default()
-    }
-}
-
 /// Books the end of a payment; the first end stands.
 pub(super) fn settle(db: &Connection, key: &str, end: &End, now_ms: i64) -> Result<BackedPayment> {
     let payment = find(db, key)?.ok_or_else(|| unknown(key))?;
     if payment.state != "paying" {
         return Ok(payment);
     }
-    let id = transfer_id(key, "");
+    let id = payment_transfer_id(key);
     let cost_msat = match end {
         End::Failed(_) => 0,
         End::Paid { fee_msat, .. } => {
@@ -209,6 +204,11 @@ fn book(
         now_ms,
     };
     Ok(ledger::transfer(db, &transfer)?)
+}
+
+/// The ledger's id of the payment with this key.
+pub(crate) fn payment_transfer_id(key: &str) -> String {
+    transfer_id(key, "")
 }
 
 fn transfer_id(key: &str, part: &str) -> String {

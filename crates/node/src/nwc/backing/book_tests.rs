@@ -54,7 +54,7 @@ fn spent_msat(db: &Connection) -> u64 {
 async fn a_payment_costs_what_it_cost_and_leaves_nothing_behind() {
     with_books(|tx| {
         assert!(matches!(
-            begin(tx, &scout(), &payment("a", 50_000), 0)?,
+            begin(tx, &scout().into(), &payment("a", 50_000), None, 0)?,
             Begun::Now
         ));
         assert_eq!(spent_msat(tx), 60_000, "the fee's reserve counts");
@@ -91,21 +91,27 @@ async fn a_payment_costs_what_it_cost_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_payment_that_failed_costs_nothing_and_may_be_tried_again() {
     with_books(|tx| {
-        begin(tx, &scout(), &payment("a", 50_000), 0)?;
+        begin(tx, &scout().into(), &payment("a", 50_000), None, 0)?;
         settle(tx, "a", &End::Failed("no route".into()), 0)?;
         assert_eq!(spent_msat(tx), 0);
         assert_eq!(account(tx, &Account::Purse(scout())), (0, 0));
         let mut again = payment("b", 50_000);
         again.payment_hash = "hash-a".into();
-        assert!(matches!(begin(tx, &scout(), &again, 0)?, Begun::Now));
+        assert!(matches!(
+            begin(tx, &scout().into(), &again, None, 0)?,
+            Begun::Now
+        ));
         let mut third = payment("c", 50_000);
         third.payment_hash = "hash-a".into();
         assert!(matches!(
-            begin(tx, &scout(), &third, 0),
+            begin(tx, &scout().into(), &third, None, 0),
             Err(NodeError::InvoicePaid)
         ));
         assert!(
-            matches!(begin(tx, &scout(), &again, 0)?, Begun::Before(_)),
+            matches!(
+                begin(tx, &scout().into(), &again, None, 0)?,
+                Begun::Before(_)
+            ),
             "the same key is the same payment"
         );
         settle(tx, "b", &End::Failed(String::new()), 0)?;
@@ -118,7 +124,7 @@ async fn a_payment_that_failed_costs_nothing_and_may_be_tried_again() {
 #[tokio::test]
 async fn a_fee_beyond_the_reserve_is_not_charged_to_the_purse() {
     with_books(|tx| {
-        begin(tx, &scout(), &payment("a", 50_000), 0)?;
+        begin(tx, &scout().into(), &payment("a", 50_000), None, 0)?;
         let end = End::Paid {
             preimage: None,
             fee_msat: u64::MAX,
@@ -133,14 +139,15 @@ async fn a_fee_beyond_the_reserve_is_not_charged_to_the_purse() {
 
 #[tokio::test]
 async fn the_budget_holds_whatever_the_other_wallet_has() {
-    let refused = with_books(|tx| begin(tx, &scout(), &payment("a", 195_000), 0)).await;
+    let refused =
+        with_books(|tx| begin(tx, &scout().into(), &payment("a", 195_000), None, 0)).await;
     assert_eq!(
         refused.map(|_| ()).unwrap_err().code(),
         "budget_per_payment"
     );
     let refused = with_books(|tx| {
-        begin(tx, &scout(), &payment("a", 180_000), 0)?;
-        begin(tx, &scout(), &payment("b", 180_000), 0)
+        begin(tx, &scout().into(), &payment("a", 180_000), None, 0)?;
+        begin(tx, &scout().into(), &payment("b", 180_000), None, 0)
     })
     .await;
     assert_eq!(refused.map(|_| ()).unwrap_err().code(), "budget_per_day");
@@ -154,18 +161,19 @@ async fn nothing_is_drawn_before_the_owner_has_approved() {
             ..POLICY
         };
         purse::set_policy(tx, &scout(), 1, &policy, 0)?;
-        let Begun::Asked(asked) = begin(tx, &scout(), &payment("a", 50_000), 1)? else {
+        let Begun::Asked(asked) = begin(tx, &scout().into(), &payment("a", 50_000), None, 1)?
+        else {
             panic!("nobody was asked");
         };
         assert_eq!(account(tx, &Account::OtherWallets), (0, 0));
         assert!(find(tx, "a")?.is_none());
         purse::approve(tx, asked.id, 2)?;
         assert!(matches!(
-            begin(tx, &scout(), &payment("b", 50_000), 3)?,
+            begin(tx, &scout().into(), &payment("b", 50_000), None, 3)?,
             Begun::Asked(_)
         ));
         assert!(matches!(
-            begin(tx, &scout(), &payment("a", 50_000), 3)?,
+            begin(tx, &scout().into(), &payment("a", 50_000), None, 3)?,
             Begun::Now
         ));
         assert_eq!(account(tx, &Account::Purse(scout())), (60_000, 60_000));

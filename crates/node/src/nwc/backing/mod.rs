@@ -21,6 +21,7 @@ use super::hub::clock;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
+pub(crate) use book::payment_transfer_id;
 pub(super) use pay::BackedPurses;
 
 /// How long a wallet may take to say what it is.

@@ -7,7 +7,7 @@ use wallet::nwc::{
     ListTransactions, LookedUp, MakeInvoice, Method, NewInvoice, PayOutcome, Payment, PaymentState,
     Transaction,
 };
-use wallet::purse::PurseName;
+use wallet::purse::{Agent, Intent, PurseName};
 
 use super::book::{self, BackedPayment, Begun, End};
 use crate::error::{NodeError, Result};
@@ -54,13 +54,19 @@ impl PurseLightning for BackedPurses {
         Ok(Some(wallet.balance_msat().await?))
     }
 
-    async fn pay(&self, purse: &PurseName, payment: &Payment) -> Result<PaymentState> {
+    async fn pay(
+        &self,
+        agent: &Agent,
+        payment: &Payment,
+        purpose: Option<&Intent>,
+    ) -> Result<PaymentState> {
         // A wallet that can't be reached reserves nothing.
-        self.node.backing(purse).await?;
-        let (node, purse, payment) = (self.node.clone(), purse.clone(), payment.clone());
+        self.node.backing(&agent.purse).await?;
+        let (node, agent) = (self.node.clone(), agent.clone());
+        let (payment, purpose) = (payment.clone(), purpose.cloned());
         // Whoever asked may go away in the middle of it.
         self.node
-            .uninterrupted(async move { node.pay_backed(&purse, &payment).await })
+            .uninterrupted(async move { node.pay_backed(agent, &payment, purpose).await })
             .await
     }
 
@@ -127,10 +133,17 @@ impl PurseLightning for BackedPurses {
 }
 
 impl Node {
-    async fn pay_backed(&self, purse: &PurseName, payment: &Payment) -> Result<PaymentState> {
+    async fn pay_backed(
+        &self,
+        agent: Agent,
+        payment: &Payment,
+        purpose: Option<Intent>,
+    ) -> Result<PaymentState> {
         let _guard = self.inner.payments.lock(&lock_key(&payment.key)).await;
-        let (name, new) = (purse.clone(), payment.clone());
-        let begin = move |tx: &rusqlite::Transaction<'_>| book::begin(tx, &name, &new, now_ms());
+        let (purse, new) = (agent.purse.clone(), payment.clone());
+        let begin = move |tx: &rusqlite::Transaction<'_>| {
+            book::begin(tx, &agent, &new, purpose.as_ref(), now_ms())
+        };
         match self.inner.db.write(begin).await? {
             Begun::Now => {}
             Begun::Before(known) => return Ok(known.payment_state()),
@@ -138,7 +151,7 @@ impl Node {
                 return Err(NodeError::ApprovalNeeded(Box::new((*approval).into())));
             }
         }
-        let wallet = self.backing(purse).await?;
+        let wallet = self.backing(&purse).await?;
         let amount_msat = Some(payment.amount_msat);
         let end = match wallet
             .pay_invoice(&payment.invoice, amount_msat, PAY_TIME_MAX)
