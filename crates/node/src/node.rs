@@ -280,9 +280,7 @@ impl Node {
     /// Whether a token is one of those that this node gives out, by its look: it must not be shown to anybody else.
     #[must_use]
     pub fn is_own_token(&self, token: &str) -> bool {
-        ["fho_", "fhp_"]
-            .iter()
-            .any(|prefix| token.starts_with(prefix))
+        token.starts_with("fho_") || purses::looks_like_token(token)
     }
 
     /// Who a bearer token belongs to; nobody in particular without one.

@@ -14,8 +14,8 @@ use wallet::purse::{self, Policy, Purse, PurseName};
 pub use approvals::ApprovalView;
 pub(crate) use funding::SCHEMA;
 pub use policy::PolicySat;
-pub(crate) use tokens::TokenKeys;
 pub use tokens::{Narrowed, narrow_token};
+pub(crate) use tokens::{TokenKeys, looks_like_token};
 
 use crate::error::Result;
 use crate::node::{Node, now_ms};

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http402::macaroon::{Macaroon, MacaroonError, RootKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use wallet::purse::{Delegation, HostRule, Narrowing, plain_token_sha256};
+use wallet::purse::{Delegation, HostRule, Narrowing, PLAIN_PREFIX, plain_token_sha256};
 use wallet::sat_to_msat;
 use zeroize::Zeroizing;
 
@@ -135,6 +135,13 @@ fn listed<T: Clone>(list: &[T]) -> Vec<Vec<T>> {
     }
 }
 
+/// Whether a text is some purse's token, by its look.
+pub(crate) fn looks_like_token(text: &str) -> bool {
+    [PREFIX, PLAIN_PREFIX]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
+}
+
 fn text_of(macaroon: &Macaroon) -> String {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(macaroon.as_bytes()))
 }
@@ -171,6 +178,8 @@ mod tests {
     fn a_token_is_read_by_the_node_that_minted_it_and_by_no_other() {
         let minted = keys("01").mint([7; 16]).unwrap();
         assert!(minted.text.starts_with("fhp1_"));
+        assert!(looks_like_token(&minted.text) && looks_like_token("fhp_00"));
+        assert!(!looks_like_token("sk-00"));
         let read = keys("01").read(&minted.text).unwrap();
         assert_eq!(read.sha256, minted.sha256);
         assert_eq!(read.delegation, Delegation::default());

@@ -43,4 +43,4 @@ pub use refusal::PolicyError;
 pub use reserve::{Reserved, Spend, reserve};
 pub(crate) use schema::prepare;
 pub use store::{Purse, by_token, create, find, list, revoke};
-pub use token::plain_token_sha256;
+pub use token::{PLAIN_PREFIX, plain_token_sha256};

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// Tokens of the first kind: random, and nothing in them. They are still good; new ones can be narrowed.
-const PLAIN_PREFIX: &str = "fhp_";
+pub const PLAIN_PREFIX: &str = "fhp_";
 
 /// The digest by which the purse of a plain token is found; none if the text has another form.
 #[must_use]
