@@ -124,3 +124,114 @@ pub(crate) fn ledger_id(db: &Connection, id: &str) -> Result<Option<String>> {
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wallet::Db;
+    use wallet::purse::{Agent, Mode, Policy, Promotion, PurseName};
+
+    use super::super::ways::{Bill, Way};
+    use super::super::{FetchRequest, HttpAnswer, PaymentState, Protocol};
+    use super::*;
+
+    fn scout() -> PurseName {
+        "scout".parse().unwrap()
+    }
+
+    fn payment(protocol: Protocol) -> Payment {
+        let request = FetchRequest {
+            method: "post".into(),
+            url: "https://Shop.example/a?b".into(),
+            ..FetchRequest::default()
+        };
+        let bill = Bill {
+            invoice: "lnbc1".into(),
+            payment_hash: "ab".repeat(32),
+            expires_s: 0,
+        };
+        let way = Way {
+            protocol,
+            amount_sat: 10,
+            fee_sat: 0,
+            bill: protocol.is_lightning().then_some(bill),
+        };
+        let spender = Spender::Purse(scout().into());
+        Payment::new("a".into(), spender, request, way, 0)
+    }
+
+    #[test]
+    fn a_request_is_the_same_question_whatever_invoice_it_meets() {
+        let purpose = payment(Protocol::L402).purpose().unwrap();
+        assert_eq!(purpose.host, Some(Host::new("shop.example", 443)));
+        assert_eq!(purpose.method.as_deref(), Some("POST"));
+        let mut other = payment(Protocol::MppCharge);
+        other.bill.as_mut().unwrap().payment_hash = "cd".repeat(32);
+        assert_eq!(
+            other.purpose().unwrap().fingerprint(),
+            purpose.fingerprint()
+        );
+    }
+
+    /// The purse's mode after a payment of its own that ended so.
+    async fn mode_after(protocol: Protocol, status: Option<u16>) -> Mode {
+        let mut paid = payment(protocol);
+        paid.state = PaymentState::Settled;
+        paid.spent_sat = Some(10);
+        paid.answer = status.map(|status| HttpAnswer {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        });
+        let db = Db::in_memory().unwrap();
+        db.write(move |tx| -> Result<Mode> {
+            crate::node::create_tables(tx)?;
+            let policy = Policy {
+                promotion: Some(Promotion {
+                    settled_payments: 2,
+                }),
+                ..Policy::autonomous(20_000, 20_000, 20_000)
+            };
+            purse::create(tx, &scout(), &policy, &[1; 32], 0)?;
+            let id = match protocol.is_lightning() {
+                true => nwc::payment_transfer_id(&paid.wallet_key()),
+                false => paid.transfer_id(),
+            };
+            let spend = Spend {
+                agent: &Agent::from(scout()),
+                intent: &Intent {
+                    amount_msat: 10_000,
+                    ..paid.purpose()?
+                },
+                credit: &Account::OtherWallets,
+                draw_from: Some(&Account::OtherWallets),
+                id: &id,
+                memo: "",
+            };
+            assert_eq!(purse::reserve(tx, &spend, 1)?, Reserved::Now);
+            ledger::post(tx, &id, 10_000, 2)?;
+            for _ in 0..2 {
+                paid.dispute_if_unanswered(tx)?;
+            }
+            Ok(purse::find(tx, &scout())?.policy.mode)
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_purse_that_paid_for_nothing_is_supervised() {
+        for protocol in Protocol::ALL {
+            assert_eq!(mode_after(protocol, None).await, Mode::Supervised);
+            assert_eq!(mode_after(protocol, Some(200)).await, Mode::Autonomous);
+        }
+        // What took ecash and refuses has answered; what took an invoice's money and wants more has not.
+        assert_eq!(
+            mode_after(Protocol::L402, Some(402)).await,
+            Mode::Supervised
+        );
+        assert_eq!(
+            mode_after(Protocol::XCashu, Some(404)).await,
+            Mode::Autonomous
+        );
+    }
+}

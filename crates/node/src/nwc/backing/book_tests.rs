@@ -1,7 +1,7 @@
 //! The books of backed purses.
 
 use wallet::Db;
-use wallet::purse::{Mode, Policy};
+use wallet::purse::{Host, Mode, Policy};
 
 use super::*;
 
@@ -177,6 +177,34 @@ async fn nothing_is_drawn_before_the_owner_has_approved() {
             Begun::Now
         ));
         assert_eq!(account(tx, &Account::Purse(scout())), (60_000, 60_000));
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn an_invoice_goes_to_the_host_of_the_request_that_it_pays_for() {
+    with_books(|tx| {
+        let policy = Policy {
+            hosts: vec!["shop.example".parse().unwrap()],
+            ..POLICY
+        };
+        purse::set_policy(tx, &scout(), 1, &policy, 0)?;
+        let alone = begin(tx, &scout().into(), &payment("a", 50_000), None, 1);
+        assert_eq!(alone.unwrap_err().code(), "policy_host");
+        let purpose = Intent {
+            host: Some(Host::new("shop.example", 443)),
+            ..Intent::default()
+        };
+        let begun = begin(
+            tx,
+            &scout().into(),
+            &payment("a", 50_000),
+            Some(&purpose),
+            2,
+        )?;
+        assert!(matches!(begun, Begun::Now));
         Ok(())
     })
     .await
