@@ -76,8 +76,7 @@ impl Node {
         let Some(alone) = self.inner.payments.try_lock(&payment.asking_key()) else {
             return Err(pending(payment, "the wallet hasn't answered"));
         };
-        let wallet = self.invoice_wallet(&payment.spender).await?;
-        let wallet = wallet.ok_or(NodeError::NoLightning)?;
+        let wallet = self.paying_wallet(&payment).await?;
         let (mut next, mut why) = (before_asking(self.standing(&wallet, &payment).await?), None);
         if next == Next::Ask {
             let asking = tokio::spawn({
@@ -114,6 +113,29 @@ impl Node {
                 ))
             }
         }
+    }
+
+    /// The wallet that the payment was begun with, or else the one that pays now.
+    async fn paying_wallet(&self, payment: &Payment) -> Result<Wallet> {
+        let begun_with = match &payment.spender {
+            Spender::Owner => None,
+            Spender::Purse(_) => self.begun_with(payment).await?,
+        };
+        let wallet = match begun_with {
+            Some(wallet) => Some(wallet),
+            None => self.invoice_wallet(&payment.spender).await?,
+        };
+        wallet.ok_or(NodeError::NoLightning)
+    }
+
+    /// The wallet that has a purse's payment on record, if one does. It needn't be the one that backs the purse by now.
+    async fn begun_with(&self, payment: &Payment) -> Result<Option<Wallet>> {
+        for wallet in [Wallet::Elsewhere(self.wallets_elsewhere()), Wallet::Mint] {
+            if self.standing(&wallet, payment).await? != Standing::None {
+                return Ok(Some(wallet));
+            }
+        }
+        Ok(None)
     }
 
     /// How the payment stands. An open one is asked about.
@@ -238,10 +260,7 @@ impl Node {
         let Some(_alone) = self.inner.payments.try_lock(&payment.asking_key()) else {
             return Ok(false);
         };
-        let Some(wallet) = self.invoice_wallet(&payment.spender).await? else {
-            return Ok(false);
-        };
-        let is_unheard_of = self.standing(&wallet, payment).await? == Standing::None;
+        let is_unheard_of = self.begun_with(payment).await?.is_none();
         if is_unheard_of {
             self.forget_payment(payment).await?;
         }

@@ -71,14 +71,19 @@ impl Node {
         &self,
         purse: &PurseName,
     ) -> Result<Option<Arc<dyn PurseLightning>>> {
-        let backed = || Arc::new(BackedPurses::new(self.clone())) as Arc<dyn PurseLightning>;
-        Ok(self.is_backed(purse).await?.then(backed))
+        let is_backed = self.is_backed(purse).await?;
+        Ok(is_backed.then(|| self.wallets_elsewhere()))
+    }
+
+    /// All wallets elsewhere, also those that back no purse any more.
+    pub(crate) fn wallets_elsewhere(&self) -> Arc<dyn PurseLightning> {
+        Arc::new(BackedPurses::new(self.clone()))
     }
 
     /// Everybody who pays over Lightning for purses.
     pub(crate) fn all_lightning(&self) -> Vec<Arc<dyn PurseLightning>> {
         vec![
-            Arc::new(BackedPurses::new(self.clone())),
+            self.wallets_elsewhere(),
             Arc::new(OwnPurses::new(self.clone())),
         ]
     }
