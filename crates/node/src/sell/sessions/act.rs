@@ -97,7 +97,12 @@ impl Node {
         let missing = || SellError::from(http402::mpp::Error::SessionNotFound);
         match (&action.kind, found) {
             (ActionKind::Bearer, live) => Ok(Acted::Call(live.ok_or_else(missing)?.bear(action)?)),
-            (ActionKind::Open { deposit, refund_to, .. }, None) => {
+            (
+                ActionKind::Open {
+                    deposit, refund_to, ..
+                },
+                None,
+            ) => {
                 let (live, step) = self.open_session(offer, action, deposit, refund_to).await?;
                 self.finish(&live, step).await
             }
@@ -245,9 +250,7 @@ impl Node {
             Reply::ToppedUp(receipt) => Ok(Acted::ToppedUp(receipt)),
             Reply::Closed(reply) => Ok(Acted::Closed(reply)),
             Reply::DepositFailed => Err(SellError::PaymentUsed.into()),
-            Reply::Wait | Reply::Serve | Reply::Repeat => {
-                Err(SellError::DepositPending.into())
-            }
+            Reply::Wait | Reply::Serve | Reply::Repeat => Err(SellError::DepositPending.into()),
         }
     }
 
