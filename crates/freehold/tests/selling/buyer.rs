@@ -103,13 +103,8 @@ pub fn code(reply: &Reply) -> String {
     body["code"].as_str().unwrap().to_owned()
 }
 
-/// A session's secret and its id.
-pub fn secret() -> (String, String) {
+/// A session's secret.
+pub fn secret() -> String {
     let secret: [u8; 32] = rand::random();
-    (hex::encode(secret), sha256_hex(&secret))
-}
-
-fn sha256_hex(bytes: &[u8]) -> String {
-    use cdk::bitcoin::hashes::{Hash as _, sha256};
-    sha256::Hash::hash(bytes).to_string()
+    hex::encode(secret)
 }

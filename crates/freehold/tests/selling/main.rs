@@ -1,5 +1,11 @@
 //! The seller's door, from outside: `freehold sell` in front of a server of somebody's own, paid in every way.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "tests may panic and print"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
