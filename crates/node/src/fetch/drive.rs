@@ -176,6 +176,7 @@ impl Node {
             .db
             .write(move |tx| -> Result<()> {
                 ledger::post(tx, &row.transfer_id(), sat_to_msat(spent_sat), now_ms())?;
+                row.dispute_if_unanswered(tx)?;
                 row.update(tx, now_ms())
             })
             .await?;

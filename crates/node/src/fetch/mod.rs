@@ -4,13 +4,14 @@ mod answer;
 mod drive;
 mod http;
 mod payment;
+mod reserve;
 mod restored;
 
 use http402::xcashu::{self, ClientStep, Purchase};
 use serde::Serialize;
 use uuid::Uuid;
-use wallet::ledger::{self, Account, NewTransfer};
-use wallet::purse::{self, PurseName};
+use wallet::ledger::Account;
+use wallet::purse::{self, Agent};
 use wallet::sat_to_msat;
 
 use crate::error::{NodeError, Result};
@@ -28,15 +29,15 @@ pub(crate) use restored::close_reserved;
 pub enum Spender {
     /// The owner, from what is in no purse.
     Owner,
-    /// An agent, within its purse's budget.
-    Purse(PurseName),
+    /// An agent, within its purse's policy and as far as its token allows.
+    Purse(Agent),
 }
 
 impl Spender {
     fn account(&self) -> Account {
         match self {
             Self::Owner => Account::Owner,
-            Self::Purse(name) => Account::Purse(name.clone()),
+            Self::Purse(agent) => Account::Purse(agent.purse.clone()),
         }
     }
 }
@@ -81,8 +82,8 @@ impl Node {
     /// payment and one answer, or to the money back.
     ///
     /// # Errors
-    /// `fetch_invalid`, `upstream_failed`: nothing was paid. A refusal by budget, limit or
-    /// balance. `payment_pending`: it goes on in the background; ask again with the same id.
+    /// `fetch_invalid`, `upstream_failed`: nothing was paid. A refusal by policy, limit or
+    /// balance. `approval_needed`: ask again once the owner has approved it. `payment_pending`: it goes on in the background; ask again with the same id.
     pub async fn fetch(&self, spender: Spender, request: FetchRequest) -> Result<Fetched> {
         if request
             .id
@@ -147,30 +148,8 @@ impl Node {
         }
         let payment = Payment::new(id, spender, request, purchase.amount_sat, now_ms());
         let row = payment.clone();
-        self.inner
-            .db
-            .write(move |tx| -> Result<()> {
-                let (id, memo) = (row.transfer_id(), row.memo());
-                let amount_msat = sat_to_msat(reserved_sat);
-                match &row.spender {
-                    Spender::Purse(name) => {
-                        let ecash = Account::PurseEcash;
-                        purse::reserve(tx, name, &ecash, &id, amount_msat, &memo, now_ms())?;
-                    }
-                    Spender::Owner => ledger::reserve(
-                        tx,
-                        &NewTransfer {
-                            id: &id,
-                            debit: &row.spender.account(),
-                            credit: &Account::PurseEcash,
-                            amount_msat,
-                            memo: &memo,
-                            now_ms: now_ms(),
-                        },
-                    )?,
-                }
-                row.insert(tx)
-            })
+        let intent = payment.intent(sat_to_msat(reserved_sat), &purchase.mint)?;
+        self.reserve_or_ask(move |tx| row.reserve(tx, &intent))
             .await?;
         Ok(payment)
     }

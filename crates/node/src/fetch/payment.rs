@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::{Deserialize, Serialize};
 use timestamp::Hash;
 use uuid::Uuid;
+use wallet::purse::PurseName;
 
 use super::{FetchRequest, HttpAnswer, Spender};
 use crate::error::{NodeError, Result};
@@ -83,7 +84,7 @@ pub(super) struct Payment {
     pub state: PaymentState,
     pub spender: Spender,
     pub request: FetchRequest,
-    request_sha256: String,
+    pub(super) request_sha256: String,
     /// What the token is worth.
     pub amount_sat: u64,
     /// What making it cost.
@@ -164,7 +165,8 @@ impl Payment {
 
     /// An id names one request of one spender.
     pub fn must_match(&self, spender: &Spender, request: &FetchRequest) -> Result<()> {
-        if self.spender == *spender && self.request_sha256 == fingerprint(request) {
+        let is_payer = self.spender.account() == spender.account();
+        if is_payer && self.request_sha256 == fingerprint(request) {
             return Ok(());
         }
         Err(wallet::WalletError::IdempotencyConflict(self.id.clone()).into())
@@ -187,7 +189,7 @@ impl Payment {
     pub fn insert(&self, db: &Connection) -> Result<()> {
         let purse = match &self.spender {
             Spender::Owner => None,
-            Spender::Purse(name) => Some(name.as_str()),
+            Spender::Purse(agent) => Some(agent.purse.as_str()),
         };
         db.execute(
             "INSERT INTO payments (id, state, purse, method, url, request_headers, request_body,
@@ -333,8 +335,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
     let spender = match purse {
         None => Spender::Owner,
         Some(name) => Spender::Purse(
-            name.parse()
-                .map_err(|_| rusqlite::Error::InvalidColumnName(name))?,
+            name.parse::<PurseName>()
+                .map_err(|_| rusqlite::Error::InvalidColumnName(name))?
+                .into(),
         ),
     };
     let operation: Option<String> = row.get(10)?;

@@ -45,7 +45,7 @@ impl PurseLightning for OwnPurses {
         let key = Some(payment.key.clone());
         let paid = self
             .node
-            .purse_pay_keyed(purse, &payment.invoice, None, key)
+            .purse_pay_keyed(&purse.clone().into(), &payment.invoice, None, key)
             .await?;
         Ok(state_of(&paid))
     }
