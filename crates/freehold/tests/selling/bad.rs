@@ -48,13 +48,13 @@ async fn wrong_payments_are_refused_with_codes() {
             "two tokens",
             vec![("x-cashu", token.clone()), ("x-cashu", token.clone())],
             400,
-            "",
+            "several_credentials",
         ),
         (
             "two ways",
             vec![("x-cashu", token.clone()), ("authorization", good.clone())],
             400,
-            "",
+            "several_credentials",
         ),
         (
             "twice",
@@ -63,7 +63,7 @@ async fn wrong_payments_are_refused_with_codes() {
                 ("authorization", good.clone()),
             ],
             400,
-            "",
+            "several_credentials",
         ),
         (
             "no token",
@@ -74,8 +74,8 @@ async fn wrong_payments_are_refused_with_codes() {
         (
             "a huge one",
             vec![("authorization", format!("Payment {}", "A".repeat(100_000)))],
-            402,
-            "",
+            400,
+            "credential_header_too_large",
         ),
         (
             "too little",

@@ -84,7 +84,7 @@ async fn one_payment_many_calls_and_the_rest_back() {
     payment(&empty, "cashu", "session");
 
     // Topping up, and the same again: credited once.
-    let token = outsider.token(12).await;
+    let token = outsider.token(22).await;
     let top_up = json!({ "action": "topUp", "sessionId": session.id, "token": token });
     for _ in 0..2 {
         let topped_up = session.act(top_up.clone()).await;
@@ -106,17 +106,17 @@ async fn one_payment_many_calls_and_the_rest_back() {
         (502, "upstream_failed".to_owned())
     );
 
-    // 32 in, 25 spent, 7 back; and the same answer to whoever lost the first.
+    // 42 in, 25 spent, 17 back; and the same answer to whoever lost the first.
     let closed = session.close().await;
     assert_eq!(
         closed.json(),
-        json!({ "refundSats": 7, "refundStatus": "succeeded", "status": "closed" })
+        json!({ "refundSats": 17, "refundStatus": "succeeded", "status": "closed" })
     );
-    assert_eq!(receipt(&closed)["refundSats"], 7);
+    assert_eq!(receipt(&closed)["refundSats"], 17);
     let rest = closed.header("x-cashu").unwrap().to_owned();
-    assert_eq!(token_sat(&rest), 7);
+    assert_eq!(token_sat(&rest), 17);
     assert_eq!(session.close().await.header("x-cashu"), Some(rest.as_str()));
-    assert_eq!(outsider.redeem(&rest).await, 7);
+    assert_eq!(outsider.redeem(&rest).await, 17);
     let over = session.call().await;
     assert_eq!(
         (over.status, code(&over)),

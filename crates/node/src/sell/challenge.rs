@@ -178,6 +178,8 @@ impl Node {
             tracing::warn!(code = error.code(), "no Lightning challenge: {error}");
         }
         payments.extend(self.ecash_session(offer));
+        // Whoever says how it accepts a `Payment` speaks that scheme, and some only find it at the front.
+        let l402 = l402.filter(|_| accept.is_none());
         let x_cashu = match self.is_mint_closed() {
             true => None,
             false => xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()]).ok(),
