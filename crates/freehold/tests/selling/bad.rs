@@ -8,6 +8,9 @@ use crate::common::{Home, Node, Outsider, Pay, Reply};
 use crate::ecash_session::Session;
 use crate::upstream::Shop;
 
+/// What is wrong, the headers, and the status and code that come back.
+type Case = (&'static str, Vec<(&'static str, String)>, u16, &'static str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_payments_are_refused_with_codes() {
     let (home, shop) = (Home::without_model(), Shop::open().await);
@@ -31,7 +34,7 @@ async fn wrong_payments_are_refused_with_codes() {
 
     let bearer = json!({ "action": "bearer", "sessionId": session.id, "preimage": session.secret });
     let good = credential(&session.challenge, &bearer);
-    let cases: Vec<(&str, Vec<(&str, String)>, u16, &str)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "nonsense",
             vec![("authorization", "Payment nonsense".into())],
