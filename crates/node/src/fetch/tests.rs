@@ -49,7 +49,7 @@ fn charge(payment_hash: [u8; 32], body: Option<&[u8]>) -> (String, String) {
         expires_at_s: THEN_S + 58,
     };
     let challenge = offer.challenge(&keys, &invoice, body).unwrap();
-    header("WWW-Authenticate", challenge.to_header())
+    header("WWW-Authenticate", challenge.to_header().unwrap())
 }
 
 fn ecash(price_sat: u64) -> (String, String) {
