@@ -21,6 +21,9 @@ use crate::lightning::{self, BookedPayment, PayInput, PursePayment, PursePayment
 use crate::node::{Node, now_s};
 use crate::nwc::PurseLightning;
 
+/// What the mint sets aside for the way at least, and the wallets that pay for purses elsewhere.
+const MINT_FEE_MIN_SAT: u64 = 5;
+const ELSEWHERE_FEE_MIN_SAT: u64 = 10;
 /// How long to wait for a wallet. It goes on, and is asked again later.
 const WALLET_TIME_MAX: Duration = Duration::from_secs(75);
 
@@ -33,6 +36,17 @@ pub(super) enum Wallet {
     Mint,
     /// A wallet elsewhere that backs the purse.
     Elsewhere(Arc<dyn PurseLightning>),
+}
+
+impl Wallet {
+    /// What paying is expected to cost at least.
+    pub const fn fee_min_sat(&self) -> u64 {
+        match self {
+            Self::Channels => 0,
+            Self::Mint => MINT_FEE_MIN_SAT,
+            Self::Elsewhere(_) => ELSEWHERE_FEE_MIN_SAT,
+        }
+    }
 }
 
 impl Node {
@@ -55,7 +69,7 @@ impl Node {
     ) -> Result<Payment> {
         let headers = ways::challenge_headers(challenge);
         let json = serde_json::to_vec(&headers).unwrap_or_default();
-        payment.sealed = Some(self.inner.proofs_key.seal(&payment.id, &json)?);
+        payment.sealed = Some(self.inner.proofs_key.seal(&payment.place(), &json)?);
         let row = payment.clone();
         self.inner
             .db
@@ -191,7 +205,7 @@ impl Node {
         match authorization {
             Ok(authorization) => {
                 let key = &self.inner.proofs_key;
-                payment.sealed = Some(key.seal(&payment.id, authorization.as_bytes())?);
+                payment.sealed = Some(key.seal(&payment.place(), authorization.as_bytes())?);
                 payment.state = PaymentState::Paid;
                 self.save(&payment).await?;
                 Ok(payment)
@@ -217,7 +231,7 @@ impl Node {
     /// What is sealed in a payment's row.
     pub(super) fn unseal(&self, payment: &Payment) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let sealed = payment.sealed.as_deref()?;
-        self.inner.proofs_key.open(&payment.id, sealed)
+        self.inner.proofs_key.open(&payment.place(), sealed)
     }
 
     /// Nothing was paid, and nothing will be.
@@ -258,6 +272,11 @@ fn whole_price(error: NodeError, payment: &Payment) -> NodeError {
 }
 
 impl Payment {
+    /// Where its secrets are sealed.
+    fn place(&self) -> String {
+        format!("payment:{}", self.id)
+    }
+
     /// Its name with wallets elsewhere.
     fn wallet_key(&self) -> String {
         format!("fetch:{}", self.id)

@@ -4,9 +4,11 @@ use bitcoin::Network;
 use http402::l402::{self, Issuer, Terms};
 use http402::mpp::{ChallengeKeys, ChargeOffer, Credential, Invoice};
 use http402::xcashu;
+use proptest::{collection, prop_assert_eq, proptest};
 use rusqlite::Connection;
 
-use super::payment::{Payment, PaymentState, create_tables};
+use super::payment::{Payment, PaymentState};
+use super::rows::create_tables;
 use super::ways::{self, Bill, Means, Way};
 use super::{FetchRequest, Protocol, Spender};
 
@@ -66,6 +68,8 @@ fn means() -> Means {
         ecash_fee_sat: 0,
         ecash_sat: 1_000_000,
         has_channels: false,
+        fee_min_sat: 5,
+        own_node: None,
         lightning: Some(Network::Bitcoin),
         is_authorized: false,
         body: Vec::new(),
@@ -159,6 +163,12 @@ fn an_invoice_that_is_not_its_challenges_is_not_paid() {
         refused(vec![l402(hash(), COFFEE)], &elsewhere),
         "invoice_network"
     );
+    let itself = "03e7156ae33b0a208d0744199163177e909e80176e55d97a2f221ede0f934dd9ad";
+    let own = Means {
+        own_node: Some(itself.into()),
+        ..means()
+    };
+    assert_eq!(refused(vec![l402(hash(), COFFEE)], &own), "own_invoice");
     let without = Means {
         lightning: None,
         ..means()
@@ -350,4 +360,26 @@ fn paying_for_nothing_is_told_as_what_it_is() {
     paid.protocol = Protocol::XCashu;
     paid.answer = None;
     assert!(!paid.was_for_nothing(), "ecash is taken back instead");
+}
+
+proptest! {
+    #[test]
+    fn no_headers_panic(values in collection::vec("((L402|LSAT|Payment) )?.{0,120}", 0..6), name in "(WWW-Authenticate|x-cashu)") {
+        let headers: Headers = values.into_iter().map(|value| header(&name, value)).collect();
+        let _ = check(&headers, &means(), &[], None);
+        let _ = ways::authorization(&headers, Protocol::L402, COFFEE, [0; 32]);
+    }
+
+    #[test]
+    fn no_damage_to_a_challenge_is_paid_for_more_or_panics(at in 0_usize..2_000, to in "[ -~]") {
+        for (_, mut text) in [l402(hash(), COFFEE), charge(hash(), None)] {
+            let at = at % text.len();
+            text.replace_range(at..=at, &to);
+            let headers = vec![header("www-authenticate", text)];
+            if let Ok(way) = ways::choose(&headers, &means(), &[], None) {
+                let bill = way.bill.unwrap();
+                prop_assert_eq!((way.amount_sat, bill.payment_hash.as_str()), (COFFEE_SAT, COFFEE_HASH));
+            }
+        }
+    }
 }

@@ -12,9 +12,8 @@ use wallet::{MSAT_PER_SAT, sat_to_msat};
 use super::Protocol;
 use crate::error::{NodeError, Result};
 
-/// The share of an amount that a Lightning payment is expected to need for its way, as a divisor, and the least.
+/// The share of an amount that a Lightning payment is expected to need for its way, as a divisor.
 const FEE_SHARE: u64 = 100;
-const FEE_MIN_SAT: u64 = 5;
 
 /// Headers as they came.
 pub(super) type Headers = [(String, String)];
@@ -29,6 +28,10 @@ pub(super) struct Means {
     pub ecash_sat: u64,
     /// Whether invoices are paid with other money than this ecash.
     pub has_channels: bool,
+    /// What an invoice's payment is expected to cost at least.
+    pub fee_min_sat: u64,
+    /// This node's own Lightning node, if what pays is its own wallet or mint: it learns no proof from itself.
+    pub own_node: Option<String>,
     /// The network on which invoices can be paid, if any can.
     pub lightning: Option<Network>,
     /// Whether the request has an `Authorization` of its own, which a credential would displace.
@@ -203,6 +206,9 @@ impl Demand {
         let Payable::Bolt11(bolt11) = &payable else {
             return Err(NodeError::InvoiceContradicts("kind"));
         };
+        if means.own_node == Some(bolt11.get_payee_pub_key().to_string()) {
+            return Err(NodeError::OwnInvoice);
+        }
         let amount_msat = payable.check(network, None, Duration::from_secs(means.now_s))?;
         let hash = payable.payment_id();
         let hash = hash.ok_or(NodeError::InvoiceContradicts("payment hash"))?;
@@ -226,7 +232,7 @@ impl Demand {
         Ok(Way {
             protocol: self.protocol(),
             amount_sat,
-            fee_sat: (amount_sat / FEE_SHARE).max(FEE_MIN_SAT),
+            fee_sat: (amount_sat / FEE_SHARE).max(means.fee_min_sat),
             bill: Some(Bill {
                 invoice: self.invoice().to_owned(),
                 payment_hash: hash.to_string(),
