@@ -8,6 +8,13 @@
 //! |---|---|---|
 //! | MPP: the `Payment` scheme | [`mpp`] | draft-httpauth-payment-00, lightning charge and session |
 //! | X-Cashu | [`xcashu`] | Cashu NUT-24 on NUT-18 requests and NUT-00 tokens |
+//! | L402 | [`l402`] | L402 version 0, on [`macaroon`]s of format V2 |
+//! | haggling beside any of them | [`haggle`] | `docs/haggle.md` |
+//!
+//! [`www_authenticate`] reads the list of challenges that a server sends.
+//!
+//! [`door`] joins them on the seller's side and [`choose`] on the buyer's; [`mcp`] carries MPP inside JSON-RPC,
+//! [`discovery`] tells what is sold before anybody asks.
 //!
 //! Everything that comes from outside is read leniently and bounded before it
 //! is looked at; everything that goes out has one canonical form.
@@ -28,10 +35,15 @@
 //! ```
 
 mod base64;
+pub mod choose;
+pub mod discovery;
+pub mod door;
 mod error;
+pub mod haggle;
 mod hmac;
 pub mod l402;
 pub mod macaroon;
+pub mod mcp;
 pub mod mpp;
 mod problem;
 pub mod www_authenticate;

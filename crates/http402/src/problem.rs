@@ -9,11 +9,12 @@ pub const PROBLEM_CONTENT_TYPE: &str = "application/problem+json";
 
 /// A problem details object (RFC 9457) about a payment.
 ///
-/// `type` is `about:blank`: programs tell problems apart by `code`, and so no
-/// address has to stay reachable for ever.
+/// Programs tell problems apart by `code`. `type` is `about:blank`, so that no
+/// address has to stay reachable for ever, except where a protocol gives a type
+/// of its own (see [`crate::mpp::Error::problem_type`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Always `about:blank` (RFC 9457, section 4.2.1).
+    /// `about:blank` (RFC 9457, section 4.2.1), or the protocol's own type.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The status' reason phrase.

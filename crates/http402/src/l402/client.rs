@@ -83,11 +83,14 @@ impl Offer {
             [Some(token), _] | [None, Some(token)] => token,
             [None, None] => return Err(malformed("it has no macaroon")),
         };
-        let is_base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(&b);
+        // Not every server has macaroons, so not base64 alone. But no colon: it ends a token.
+        let is_token68 = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
         // What fits in a credential with its scheme and preimage.
         let fits = (1..AUTHORIZATION_BYTES_MAX - 80).contains(&token.len());
-        if !fits || !token.bytes().all(is_base64) {
-            return Err(malformed("its macaroon is not base64 of a usable length"));
+        if !fits || !token.bytes().all(is_token68) {
+            return Err(malformed(
+                "its macaroon has other characters, or no usable length",
+            ));
         }
         let macaroon = Macaroon::from_base64(token).ok();
         Ok(Self {

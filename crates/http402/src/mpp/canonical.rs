@@ -15,7 +15,7 @@ pub fn canonical_json<T: Serialize>(value: &T) -> Option<String> {
 
 /// Writes base64url without padding.
 pub fn to_base64url(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
+    crate::base64::to_base64url(bytes.as_ref())
 }
 
 /// Reads base64url, with all of its padding or none.

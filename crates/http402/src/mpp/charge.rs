@@ -1,5 +1,7 @@
 //! The seller's side of one payment for one request.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -99,7 +101,7 @@ impl ChargeOffer {
             description: self.description.clone(),
             method_details: MethodDetails {
                 invoice: invoice.bolt11.clone(),
-                payment_hash: invoice.payment_hash,
+                payment_hash: Some(invoice.payment_hash),
                 network: self.network.clone(),
             },
         };
@@ -143,7 +145,9 @@ impl ChargeOffer {
         body: &[u8],
         now_s: u64,
     ) -> Result<Paid, Error> {
-        let challenge = &credential.challenge;
+        let challenge = completed(&credential.challenge, &self.id)?;
+        let challenge = with_digest(keys, challenge, body);
+        let challenge = challenge.as_ref();
         check_ours(keys, challenge, &self.realm, &self.id)?;
         if challenge.method != LIGHTNING || challenge.intent != CHARGE {
             return Err(Error::ChallengeElsewhere);
@@ -166,16 +170,51 @@ impl ChargeOffer {
             });
         }
         let payload: ChargePayload = credential.payload()?;
-        if payload.preimage.hash() != request.method_details.payment_hash {
+        let payment_hash = payload.preimage.hash();
+        if request.method_details.payment_hash != Some(payment_hash) {
             return Err(Error::PreimageInvalid);
         }
         Ok(Paid {
-            payment_hash: request.method_details.payment_hash,
+            payment_hash,
             challenge_id: challenge.id.clone(),
             amount_sat: request.amount_sat,
             source: credential.source.clone(),
         })
     }
+}
+
+/// An echoed challenge with our `opaque`, if it came without.
+///
+/// Clients in use echo the required parameters and `expires`, and drop the others. We know what we would have
+/// written, and the id, which covers it, is right only if we did.
+pub(super) fn completed<'a>(
+    challenge: &'a Challenge,
+    offer_id: &str,
+) -> Result<Cow<'a, Challenge>, Error> {
+    if challenge.opaque.is_some() {
+        return Ok(Cow::Borrowed(challenge));
+    }
+    let opaque = Some(Opaque::encode(offer_id)?);
+    Ok(Cow::Owned(Challenge {
+        opaque,
+        ..challenge.clone()
+    }))
+}
+
+/// The same for `digest`: that of the body at hand, unless the challenge is right without one.
+fn with_digest<'a>(
+    keys: &ChallengeKeys,
+    challenge: Cow<'a, Challenge>,
+    body: &[u8],
+) -> Cow<'a, Challenge> {
+    if challenge.digest.is_some() || keys.verify(&challenge).is_ok() {
+        return challenge;
+    }
+    let digest = Some(content_digest(body));
+    Cow::Owned(Challenge {
+        digest,
+        ..challenge.into_owned()
+    })
 }
 
 /// That a challenge was issued here, for this.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::request::is_return_invoice;
 use super::{
     Challenge, Credential, DepositTerms, Error, PaymentHash, Preimage, Quote, Receipt,
     SessionRequest,
@@ -73,6 +74,8 @@ impl ClientSession {
     ) -> Result<Self, Error> {
         let (challenge, request) = session_terms(quote)?;
         let funding = Funding::lightning(challenge, &request, deposit_max_sat)?;
+        // The seller would refuse it after the deposit is paid.
+        is_return_invoice(&return_invoice, request.deposit_network())?;
         Ok(Self::new(
             ClientStage::Paying,
             funding,

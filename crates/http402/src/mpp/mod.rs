@@ -104,7 +104,7 @@ pub mod limits {
     /// Satoshis in any amount: all that there will ever be. It is far below 2^53, so that JSON numbers hold it.
     pub const AMOUNT_SAT_MAX: u64 = 2_100_000_000_000_000;
     /// Top-ups of one session; each is remembered, so that its answer can be repeated.
-    pub const TOP_UPS_MAX: usize = 1_000;
+    pub const TOP_UPS_MAX: usize = 100;
     /// Calls whose idempotency key a session remembers.
     pub const CALLS_REMEMBERED: usize = 64;
     /// Bytes of an idempotency key.

@@ -27,8 +27,9 @@ pub struct ChargeRequest {
 pub struct MethodDetails {
     /// The invoice to be paid (BOLT 11).
     pub invoice: String,
-    /// Its payment hash. Optional for others, always written here.
-    pub payment_hash: PaymentHash,
+    /// Its payment hash. Not every seller writes it; here it always is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_hash: Option<PaymentHash>,
     /// `mainnet`, `signet`, `regtest`…
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
@@ -161,6 +162,12 @@ impl SessionRequest {
             }
             _ => Err(Error::ChallengeMalformed("it names no deposit, or several")),
         }
+    }
+
+    /// The network of the deposit's invoice; empty if there is none.
+    pub(super) fn deposit_network(&self) -> &'static str {
+        let invoice = self.deposit_invoice.as_deref().unwrap_or_default();
+        InvoiceHead::parse(invoice).map_or("", |head| head.network)
     }
 
     fn check_deposit(&self, amount_sat: u64) -> Result<(), Error> {

@@ -55,7 +55,12 @@ where
     H: IntoIterator<Item = (&'a str, &'a str)>,
 {
     // A refusal carries a fresh challenge in the same header.
-    let tokens = x_cashu_values(headers).filter(|value| !value.starts_with("creq"));
+    let is_request = |value: &str| {
+        value
+            .get(..4)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("creq"))
+    };
+    let tokens = x_cashu_values(headers).filter(|value| !is_request(value));
     first_ok(tokens, TokenOutline::parse)
 }
 

@@ -1,6 +1,7 @@
 //! X-Cashu: ecash in a header (NUT-24).
 //!
-//! The seller answers 402 with `X-Cashu: creqA…` (a NUT-18 payment request); the
+//! The seller answers 402 with `X-Cashu: creqA…` (a NUT-18 payment request; `creqb1…`,
+//! NUT-26, is read too); the
 //! buyer repeats the request with `X-Cashu: cashuB…` (a NUT-00 token). Change
 //! comes back as a token in the answer's `X-Cashu` header.
 //!
@@ -13,6 +14,7 @@ mod encoding;
 pub mod limits;
 mod mint_url;
 mod payment_request;
+mod payment_request_bech32;
 mod server;
 mod token;
 mod token_format;

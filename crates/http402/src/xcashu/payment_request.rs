@@ -1,4 +1,4 @@
-//! Payment requests: `creqA…` (NUT-18).
+//! Payment requests: `creqA…` (NUT-18) and `creqb1…` (NUT-26).
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -6,6 +6,7 @@ use super::encoding::from_cbor;
 use super::limits::{
     REQUEST_BYTES_MAX, REQUEST_MINTS_MAX, REQUEST_TRANSPORTS_MAX, TAGS_MAX, TEXT_BYTES_MAX,
 };
+use super::payment_request_bech32;
 use crate::Error;
 use crate::base64::{from_base64, to_base64url};
 
@@ -114,20 +115,28 @@ impl PaymentRequest {
         Ok(text)
     }
 
-    /// Reads a `creqA…` string: any base64 alphabet, padded or not, unknown and
-    /// missing fields allowed. Sizes are bounded, see [`super::limits`].
+    /// Writes `CREQB1…`, upper case (NUT-26). Fails on what that can't say: more
+    /// than 1,023 characters in all, kinds without a number, Nostr targets that are
+    /// no profile. Every wallet reads [`PaymentRequest::encode`]'s form.
+    pub fn encode_bech32(&self) -> Result<String, Error> {
+        self.check_sizes()?;
+        payment_request_bech32::encode(self)
+    }
+
+    /// Reads a `creqA…` string (any base64 alphabet, padded or not) or a `creqb1…`
+    /// string (upper or lower case). Unknown and missing fields are allowed. Sizes
+    /// are bounded, see [`super::limits`].
     pub fn decode(text: &str) -> Result<Self, Error> {
         check("bytes", text.len(), REQUEST_BYTES_MAX)?;
         let text = text.trim();
-        if text
-            .get(..5)
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("creqB"))
-        {
-            return Err(Error::ChallengeMalformed("creqB (NUT-26) is not supported"));
+        if payment_request_bech32::is_bech32(text) {
+            let request = payment_request_bech32::decode(text)?;
+            request.check_sizes()?;
+            return Ok(request);
         }
-        let encoded = text
-            .strip_prefix(PREFIX)
-            .ok_or(Error::ChallengeMalformed("it does not begin with creqA"))?;
+        let encoded = text.strip_prefix(PREFIX).ok_or(Error::ChallengeMalformed(
+            "it begins with neither creqA nor creqb1",
+        ))?;
         let cbor = from_base64(encoded).ok_or(Error::ChallengeMalformed("it is not base64"))?;
         let request: Self =
             from_cbor(&cbor).ok_or(Error::ChallengeMalformed("it is not a NUT-18 CBOR map"))?;

@@ -10,11 +10,12 @@ use crate::mpp::{Receipt, to_rfc3339};
 pub enum Reply {
     /// The session is open: answer the request that came with it, with this receipt.
     Opened(Receipt),
-    /// The session pays for this request: serve it, and take its units as they are delivered.
-    Serve(Receipt),
+    /// The session pays for this request: serve it, with [`super::Session::receipt_for`], and take its units as they
+    /// are delivered.
+    Serve,
     /// The same call came before: repeat its answer, take nothing. If no answer was stored, the work was cut off,
     /// and can be done again.
-    Repeat(Receipt),
+    Repeat,
     /// The session has been topped up: 200 with `{"status":"ok"}`.
     ToppedUp(Receipt),
     /// The session is over.

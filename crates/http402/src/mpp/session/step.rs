@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::reply::receipt;
 use super::{
     Action, ActionKind, CloseReply, Closing, Credit, Deposit, DepositId, Effect, Pending,
-    RefundStatus, RefundTo, Reply, Session, SessionState, Step,
+    RefundStatus, Reply, Session, SessionState, Step,
 };
 use crate::mpp::limits::{
     AMOUNT_SAT_MAX, CALLS_REMEMBERED, IDEMPOTENCY_KEY_BYTES_MAX, TOP_UPS_MAX,
@@ -15,11 +15,31 @@ use crate::mpp::{Error, Receipt};
 impl Session {
     /// Makes a session of an `open`, when there is none of its id.
     pub fn open(action: &Action, now_s: u64) -> Result<(Self, Step), Error> {
-        let ActionKind::Open { deposit, refund_to } = &action.kind else {
+        let ActionKind::Open {
+            deposit,
+            refund_to,
+            unit_price_sat,
+            idle_timeout_s,
+        } = &action.kind
+        else {
             return Err(Error::SessionNotFound);
         };
         not_expired(action, now_s)?;
-        let mut session = Self::empty(action, refund_to.clone(), now_s);
+        let mut session = Self {
+            id: action.session,
+            method: action.method.clone(),
+            state: SessionState::Opening,
+            unit_price_sat: *unit_price_sat,
+            idle_timeout_s: *idle_timeout_s,
+            refund_to: refund_to.clone(),
+            last_active_s: now_s,
+            deposits_sat: 0,
+            spent_sat: 0,
+            credits: Vec::new(),
+            pending: Vec::new(),
+            calls: VecDeque::new(),
+            closing: None,
+        };
         let step = session.take_in(deposit, action, now_s)?;
         Ok((session, step))
     }
@@ -36,7 +56,7 @@ impl Session {
     ) -> Result<Step, Error> {
         match &action.kind {
             ActionKind::Open { deposit, .. } => self.repeat_open(&deposit.id()),
-            ActionKind::Bearer => self.bearer(action, idempotency_key, now_s),
+            ActionKind::Bearer => self.bearer(idempotency_key, now_s),
             ActionKind::TopUp { deposit } => self.top_up(deposit, action, now_s),
             ActionKind::Close => Ok(self.close(&action.challenge_id, now_s)),
         }
@@ -133,32 +153,13 @@ impl Session {
             .then(|| self.end(SessionState::IdleTimedOut, None, now_s))
     }
 
-    fn empty(action: &Action, refund_to: RefundTo, now_s: u64) -> Self {
-        Self {
-            id: action.session,
-            method: action.method.clone(),
-            state: SessionState::Opening,
-            unit_price_sat: action.unit_price_sat,
-            idle_timeout_s: action.idle_timeout_s,
-            refund_to,
-            last_active_s: now_s,
-            deposits_sat: 0,
-            spent_sat: 0,
-            credits: Vec::new(),
-            pending: Vec::new(),
-            calls: VecDeque::new(),
-            closing: None,
-        }
-    }
-
-    fn bearer(&mut self, action: &Action, key: Option<&str>, now_s: u64) -> Result<Step, Error> {
+    fn bearer(&mut self, key: Option<&str>, now_s: u64) -> Result<Step, Error> {
         if self.state == SessionState::Opening {
             return Ok(Step {
                 effects: Vec::new(),
                 reply: Reply::Wait,
             });
         }
-        let receipt = self.receipt(Some(&action.challenge_id), now_s);
         if let Some(key) = key {
             if key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
                 let max = IDEMPOTENCY_KEY_BYTES_MAX;
@@ -170,7 +171,7 @@ impl Session {
             if self.calls.iter().any(|call| call == key) {
                 return Ok(Step {
                     effects: Vec::new(),
-                    reply: Reply::Repeat(receipt),
+                    reply: Reply::Repeat,
                 });
             }
         }
@@ -187,7 +188,7 @@ impl Session {
         }
         Ok(Step {
             effects,
-            reply: Reply::Serve(receipt),
+            reply: Reply::Serve,
         })
     }
 
@@ -373,6 +374,12 @@ impl Session {
     /// A clock that was set back doesn't shorten a session's life.
     fn touch(&mut self, now_s: u64) {
         self.last_active_s = self.last_active_s.max(now_s);
+    }
+
+    /// The receipt for an action that this session has paid for, such as a `bearer`. The replies that have one of their
+    /// own repeat that one.
+    pub fn receipt_for(&self, action: &Action, now_s: u64) -> Receipt {
+        self.receipt(Some(&action.challenge_id), now_s)
     }
 
     fn receipt(&self, challenge_id: Option<&str>, at_s: u64) -> Receipt {

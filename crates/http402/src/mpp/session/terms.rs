@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{DepositId, RefundTo};
-use crate::mpp::charge::{Opaque, check_ours};
+use crate::mpp::charge::{Opaque, check_ours, completed};
 use crate::mpp::limits::AMOUNT_SAT_MAX;
 use crate::mpp::request::is_return_invoice;
 use crate::mpp::{
@@ -45,9 +46,8 @@ pub struct Action {
     /// The challenge that it answers.
     pub challenge_id: String,
     pub(super) method: String,
+    /// Of a deposit: until when it can be made.
     pub(super) expires_at_s: Option<u64>,
-    pub(super) unit_price_sat: u64,
-    pub(super) idle_timeout_s: u64,
 }
 
 /// What an action asks.
@@ -59,6 +59,10 @@ pub enum ActionKind {
         deposit: Deposit,
         /// How the rest goes back. The caller checks an invoice with its wallet before it opens the session.
         refund_to: RefundTo,
+        /// What a unit costs, as the challenge said.
+        unit_price_sat: u64,
+        /// After how many seconds of silence the session is closed, as the challenge said.
+        idle_timeout_s: u64,
     },
     /// Serve a request.
     Bearer,
@@ -108,32 +112,38 @@ impl Deposit {
     }
 }
 
-/// The payloads, as they are written. Unknown fields are ignored.
+// The payloads, as they are written. Unknown fields are ignored.
+
 #[derive(Deserialize)]
-#[serde(
-    tag = "action",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
-enum Payload {
-    Open {
-        preimage: Preimage,
-        return_invoice: Option<String>,
-        token: Option<String>,
-    },
-    Bearer {
-        session_id: PaymentHash,
-        preimage: Preimage,
-    },
-    TopUp {
-        session_id: PaymentHash,
-        top_up_preimage: Option<Preimage>,
-        token: Option<String>,
-    },
-    Close {
-        session_id: PaymentHash,
-        preimage: Preimage,
-    },
+#[serde(rename_all = "camelCase")]
+struct OpenPayload {
+    preimage: Preimage,
+    return_invoice: Option<String>,
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TopUpPayload {
+    session_id: PaymentHash,
+    top_up_preimage: Option<Preimage>,
+    token: Option<String>,
+}
+
+/// `bearer` and `close`: the session, and its secret.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnerPayload {
+    session_id: PaymentHash,
+    preimage: Preimage,
+}
+
+impl OwnerPayload {
+    fn session(self) -> Result<PaymentHash, Error> {
+        let fits = self.preimage.hash() == self.session_id;
+        fits.then_some(self.session_id)
+            .ok_or(Error::PreimageInvalid)
+    }
 }
 
 impl SessionOffer {
@@ -159,7 +169,7 @@ impl SessionOffer {
         expires_at_s: u64,
     ) -> Result<Challenge, Error> {
         let request = SessionRequest {
-            payment_request: Some(self.ecash_offer()?.challenge().value),
+            payment_request: Some(self.ecash_offer(self.deposit_sat)?.challenge().value),
             ..self.request()?
         };
         self.sign(keys, CASHU, &request, expires_at_s)
@@ -206,8 +216,8 @@ impl SessionOffer {
         })
     }
 
-    fn ecash_offer(&self) -> Result<xcashu::Offer, Error> {
-        xcashu::Offer::new(self.deposit_sat, SAT, &self.mints)
+    fn ecash_offer(&self, deposit_sat: u64) -> Result<xcashu::Offer, Error> {
+        xcashu::Offer::new(deposit_sat, SAT, &self.mints)
             .map_err(|_| Error::OfferInvalid("its deposit or its mints make no ecash offer"))
     }
 
@@ -216,78 +226,83 @@ impl SessionOffer {
     /// Prices and deposits are those of the challenge, which the buyer has agreed to.
     pub fn read(&self, keys: &ChallengeKeys, credential: &Credential) -> Result<Action, Error> {
         let challenge = &credential.challenge;
-        check_ours(keys, challenge, &self.realm, &self.id)?;
+        let completed = completed(challenge, &self.id)?;
+        check_ours(keys, &completed, &self.realm, &self.id)?;
         if challenge.intent != SESSION {
             return Err(Error::ChallengeElsewhere);
         }
-        let request = SessionRequest::decode(&challenge.request)?;
-        let (session, kind) = self.read_payload(credential, &request)?;
+        let action = credential.payload.get("action").and_then(Value::as_str);
+        // The terms matter where money comes in only: other actions are many.
+        let (session, kind) = match action {
+            Some("open") => self.open(credential)?,
+            Some("bearer") => (
+                credential.payload::<OwnerPayload>()?.session()?,
+                ActionKind::Bearer,
+            ),
+            Some("topUp") => self.top_up(credential)?,
+            Some("close") => (
+                credential.payload::<OwnerPayload>()?.session()?,
+                ActionKind::Close,
+            ),
+            _ => {
+                return Err(Error::CredentialMalformed(
+                    "its action is none that is known",
+                ));
+            }
+        };
+        let is_deposit = matches!(kind, ActionKind::Open { .. } | ActionKind::TopUp { .. });
+        let expires = challenge.expires.as_deref().filter(|_| is_deposit);
         Ok(Action {
             session,
             kind,
             challenge_id: challenge.id.clone(),
             method: challenge.method.clone(),
-            expires_at_s: challenge.expires.as_deref().and_then(from_rfc3339),
-            unit_price_sat: request.unit_price_sat,
-            idle_timeout_s: request.idle_timeout_s.unwrap_or(self.idle_timeout_s),
+            expires_at_s: expires.and_then(from_rfc3339),
         })
     }
 
-    fn read_payload(
-        &self,
-        credential: &Credential,
-        request: &SessionRequest,
-    ) -> Result<(PaymentHash, ActionKind), Error> {
-        Ok(match credential.payload()? {
-            Payload::Open {
-                preimage,
-                return_invoice,
-                token,
-            } => {
-                let (deposit, refund_to) = match (return_invoice, token) {
-                    (Some(invoice), None) => {
-                        let deposit = lightning_deposit(request, Some(&preimage))?;
-                        is_return_invoice(&invoice, deposit_network(request))?;
-                        (deposit, RefundTo::Invoice(invoice))
-                    }
-                    (None, Some(token)) => (self.ecash_deposit(request, &token)?, RefundTo::Token),
-                    _ => {
-                        return Err(Error::CredentialMalformed(
-                            "it must have a return invoice or a token",
-                        ));
-                    }
-                };
-                (preimage.hash(), ActionKind::Open { deposit, refund_to })
+    fn open(&self, credential: &Credential) -> Result<(PaymentHash, ActionKind), Error> {
+        let request = SessionRequest::decode(&credential.challenge.request)?;
+        let payload: OpenPayload = credential.payload()?;
+        let (deposit, refund_to) = match (payload.return_invoice, payload.token) {
+            (Some(invoice), None) => {
+                let deposit = lightning_deposit(&request, Some(&payload.preimage))?;
+                is_return_invoice(&invoice, request.deposit_network())?;
+                (deposit, RefundTo::Invoice(invoice))
             }
-            Payload::Bearer {
-                session_id,
-                preimage,
-            } => (owned(session_id, &preimage)?, ActionKind::Bearer),
-            Payload::TopUp {
-                session_id,
-                top_up_preimage,
-                token,
-            } => {
-                let deposit = match token {
-                    Some(token) => self.ecash_deposit(request, &token)?,
-                    None => lightning_deposit(request, top_up_preimage.as_ref())?,
-                };
-                (session_id, ActionKind::TopUp { deposit })
+            (None, Some(token)) => (self.ecash_deposit(&request, &token)?, RefundTo::Token),
+            _ => {
+                return Err(Error::CredentialMalformed(
+                    "it must have a return invoice or a token",
+                ));
             }
-            Payload::Close {
-                session_id,
-                preimage,
-            } => (owned(session_id, &preimage)?, ActionKind::Close),
-        })
+        };
+        let kind = ActionKind::Open {
+            deposit,
+            refund_to,
+            unit_price_sat: request.unit_price_sat,
+            idle_timeout_s: request.idle_timeout_s.unwrap_or(self.idle_timeout_s),
+        };
+        Ok((payload.preimage.hash(), kind))
+    }
+
+    fn top_up(&self, credential: &Credential) -> Result<(PaymentHash, ActionKind), Error> {
+        let request = SessionRequest::decode(&credential.challenge.request)?;
+        let payload: TopUpPayload = credential.payload()?;
+        let deposit = match payload.token {
+            Some(token) => self.ecash_deposit(&request, &token)?,
+            None => lightning_deposit(&request, payload.top_up_preimage.as_ref())?,
+        };
+        Ok((payload.session_id, ActionKind::TopUp { deposit }))
     }
 
     fn ecash_deposit(&self, request: &SessionRequest, token: &str) -> Result<Deposit, Error> {
-        if !matches!(request.deposit()?, DepositTerms::Ecash { .. }) {
+        let DepositTerms::Ecash { amount_sat, .. } = request.deposit()? else {
             return Err(Error::CredentialMalformed(
                 "its challenge asks for a Lightning payment",
             ));
-        }
-        match self.ecash_offer()?.decide(Some(token)) {
+        };
+        match self.ecash_offer(amount_sat)?.decide(Some(token)) {
             xcashu::Decision::Redeem(token) => Ok(Deposit::Ecash(EcashDeposit::of(&token))),
             xcashu::Decision::Refuse { error, .. } => Err(Error::Ecash(error)),
             xcashu::Decision::Challenge(_) => Err(Error::CredentialMalformed("its token is empty")),
@@ -302,13 +317,6 @@ impl EcashDeposit {
             token: token.token().to_owned(),
         }
     }
-}
-
-/// That the secret is the session's.
-fn owned(session: PaymentHash, preimage: &Preimage) -> Result<PaymentHash, Error> {
-    (preimage.hash() == session)
-        .then_some(session)
-        .ok_or(Error::PreimageInvalid)
 }
 
 fn lightning_deposit(
@@ -331,9 +339,4 @@ fn lightning_deposit(
         payment_hash,
         amount_sat,
     })
-}
-
-fn deposit_network(request: &SessionRequest) -> &'static str {
-    let invoice = request.deposit_invoice.as_deref().unwrap_or_default();
-    InvoiceHead::parse(invoice).map_or("", |head| head.network)
 }
