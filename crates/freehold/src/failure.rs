@@ -47,6 +47,8 @@ pub struct Failure {
     pub hint: String,
     /// How the process ends.
     pub exit: Exit,
+    /// The approval that a payment waits for.
+    pub approval: Option<Value>,
 }
 
 impl Failure {
@@ -61,6 +63,7 @@ impl Failure {
             message: message.into(),
             hint: hint.into(),
             exit: Exit::User,
+            approval: None,
         }
     }
 
@@ -100,12 +103,18 @@ impl Failure {
             message: text("message").unwrap_or_else(quoted),
             hint: text("hint").unwrap_or_default(),
             exit: if is_users { Exit::User } else { Exit::Ours },
+            approval: parsed["error"].get("approval").cloned(),
         }
     }
 
     /// The failure for programs.
     pub fn json(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}})
+        let mut json =
+            json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}});
+        if let Some(approval) = &self.approval {
+            json["error"]["approval"] = approval.clone();
+        }
+        json
     }
 
     /// The failure for people.
@@ -130,6 +139,7 @@ impl From<NodeError> for Failure {
             } else {
                 Exit::Ours
             },
+            approval: error.approval().map(|approval| json!(approval)),
         }
     }
 }

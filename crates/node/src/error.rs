@@ -5,6 +5,7 @@ use wallet::WalletError;
 use wallet::cashier::CashierError;
 use wallet::ecash::EcashError;
 use wallet::onchain::ChainError;
+use wallet::purse::PolicyError;
 use wallet::vault::VaultError;
 
 use crate::serve::Settled;
@@ -36,6 +37,18 @@ pub enum NodeError {
     /// The bearer token opens nothing.
     #[error("the bearer token is not valid here")]
     TokenInvalid,
+    /// A token of the first kind.
+    #[error("a token that begins with fhp_ can't be narrowed")]
+    TokenPlain,
+    /// A token that can't be narrowed so.
+    #[error("the token can't be narrowed: {0}")]
+    TokenNarrowing(String),
+    /// A human is asked before the payment is made.
+    #[error(
+        "payment of up to {} sat from purse {} needs approval {}: {}",
+        .0.amount_sat, .0.purse, .0.id, .0.reason
+    )]
+    ApprovalNeeded(Box<crate::purses::ApprovalView>),
     /// No model is installed.
     #[error("no model is installed")]
     ModelMissing,
@@ -256,6 +269,9 @@ impl NodeError {
             Self::File { .. } => "file_error",
             Self::SecretExposed(_) => "secret_exposed",
             Self::TokenInvalid => "token_invalid",
+            Self::TokenPlain => "token_plain",
+            Self::TokenNarrowing(_) => "token_narrowing",
+            Self::ApprovalNeeded(_) => "approval_needed",
             Self::ModelMissing => "model_missing",
             Self::ModelUnknown(_) => "model_not_found",
             Self::Inference(error) => error.code(),
@@ -311,6 +327,15 @@ impl NodeError {
             Self::File { .. } => "check the path, its permissions and the disk's free space",
             Self::SecretExposed(_) => "run `chmod 600` on it, and think about who may have read it",
             Self::TokenInvalid => "use the owner's token or a purse's; leave it out to pay per request",
+            Self::TokenPlain => "make a new purse: its token can be narrowed",
+            Self::TokenNarrowing(_) => "`freehold purse narrow --help` shows what can be taken away",
+            Self::ApprovalNeeded(approval) => {
+                return format!(
+                    "nothing was paid; once the owner has run `freehold approvals approve {}`, ask for the same again \
+                     (with the same id, if it had one)",
+                    approval.id
+                );
+            }
             Self::ModelMissing => "run `freehold model pull`",
             Self::ModelUnknown(_) => "GET /v1/models lists what is here",
             Self::Inference(error) => error.hint(),
@@ -378,6 +403,8 @@ impl NodeError {
             Self::NwcRelayMissing => 400,
             Self::Nwc(error) => nwc_status(error),
             Self::TokenInvalid => 401,
+            Self::TokenPlain | Self::TokenNarrowing(_) => 400,
+            Self::ApprovalNeeded(_) => 403,
             Self::ModelMissing => 503,
             Self::ModelUnknown(_) | Self::NotFound { .. } => 404,
             Self::Inference(error) => error.http_status(),
@@ -422,6 +449,15 @@ impl NodeError {
             Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),
             Self::Nwc(error) => nwc_status(error) != 500,
             other => other.http_status() < 500,
+        }
+    }
+
+    /// The approval that the payment waits for.
+    #[must_use]
+    pub fn approval(&self) -> Option<&crate::purses::ApprovalView> {
+        match self {
+            Self::ApprovalNeeded(approval) => Some(approval),
+            _ => None,
         }
     }
 
@@ -471,10 +507,21 @@ fn nwc_status(error: &wallet::nwc::NwcError) -> u16 {
 fn wallet_status(error: &WalletError) -> u16 {
     match error {
         WalletError::Database(_) | WalletError::TransferState { .. } => 500,
-        WalletError::UnknownPurse(_) | WalletError::UnknownInvoice(_) => 404,
-        WalletError::PurseExists(_) | WalletError::IdempotencyConflict(_) => 409,
+        WalletError::UnknownPurse(_)
+        | WalletError::UnknownInvoice(_)
+        | WalletError::UnknownApproval(_)
+        | WalletError::NotAPayment(_) => 404,
+        WalletError::PurseExists(_)
+        | WalletError::IdempotencyConflict(_)
+        | WalletError::PolicyChanged(_)
+        | WalletError::ApprovalState { .. } => 409,
         WalletError::Insufficient { .. } => 402,
-        WalletError::Revoked(_) | WalletError::Budget { .. } => 403,
-        WalletError::Amount(_) | WalletError::Name(_) => 400,
+        WalletError::Policy { reason, .. } | WalletError::Narrowed(reason) => match reason {
+            PolicyError::Rate(_) => 429,
+            _ => 403,
+        },
+        WalletError::Revoked(_) | WalletError::ApprovalDenied(_) => 403,
+        WalletError::ApprovalsFull(_) => 429,
+        WalletError::Amount(_) | WalletError::Name(_) | WalletError::PolicyInvalid(_) => 400,
     }
 }

@@ -48,7 +48,7 @@ pub use onchain::{
     BumpInput, FeeChoice, FreezeInput, LabelInput, OnchainBalance, SavingsInput, SendInput,
     WatchedWallet,
 };
-pub use purses::{BudgetSat, NewPurse, PurseView, Revoked};
+pub use purses::{ApprovalView, Narrowed, NewPurse, PolicySat, PurseView, Revoked, narrow_token};
 pub use receipts::{
     ExportedReceipt, PendingAnchor, ReceiptKeys, ReceiptView, VerifiedReceipt, export_receipt,
     verify_receipt,
@@ -78,7 +78,7 @@ pub use wallet::onchain::{
     AddressView, Balance, CoinView, Descriptors, OutputView, PsbtView, Spend, SpendKind,
     SpendState, TxView,
 };
-pub use wallet::purse::PurseName;
+pub use wallet::purse::{Agent, ApprovalState, HostRule, Mode, PurseName, Rate};
 pub use wallet::savings::{Attempt, Decision, Reason, Rule, Savings};
 // What a proposal travels as, for doors that read and show it.
 pub use wallet::vault::{

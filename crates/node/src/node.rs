@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify};
 use wallet::Db;
 use wallet::cashier::{Backing, Cashier};
 use wallet::ecash::{EcashError, EcashWallet, EmbeddedMint, MintAccess};
-use wallet::purse::{self, PurseName};
+use wallet::purse::{self, Agent};
 
 use crate::backup::{self, BackupKeys, Keeper, Return};
 use crate::config::{Config, Network};
@@ -24,6 +24,7 @@ use crate::mint_address::{self, MintAddress};
 use crate::neighbourhood::Neighbourhood;
 use crate::nwc::{self, Hub};
 use crate::onchain::Onchain;
+use crate::purses::TokenKeys;
 use crate::receipts::{self, Receipts};
 use crate::sealing::SealingKey;
 use crate::vaults::Vaults;
@@ -34,8 +35,8 @@ use crate::{fetch, lightning, purses, serve};
 pub enum Caller {
     /// The owner: served for nothing.
     Owner,
-    /// An agent: pays from its purse.
-    Purse(PurseName),
+    /// An agent: pays from its purse, as far as its token allows.
+    Purse(Agent),
     /// Anybody: pays with ecash.
     Visitor,
 }
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub till: EcashWallet,
     /// What the owner and the purses pay from.
     pub purses: EcashWallet,
+    /// Mints and checks the tokens of purses.
+    pub purse_tokens: TokenKeys,
     /// Bitcoin on the chain, if the chain can be seen.
     pub onchain: Option<Onchain>,
     pub vaults: Vaults,
@@ -156,6 +159,7 @@ impl Node {
                 mint,
                 till,
                 purses,
+                purse_tokens: TokenKeys::of(&seed),
                 onchain,
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
@@ -276,15 +280,18 @@ impl Node {
         if same_secret(token, &self.inner.owner_token) {
             return Ok(Caller::Owner);
         }
-        let token = token.to_owned();
+        let presented = self.inner.purse_tokens.read(token);
+        let presented = presented.ok_or(NodeError::TokenInvalid)?;
         let purse = self
             .inner
             .db
-            .write(move |tx| purse::by_token(tx, &token))
-            .await?;
-        purse
-            .map(|purse| Caller::Purse(purse.name))
-            .ok_or(NodeError::TokenInvalid)
+            .write(move |tx| purse::by_token(tx, &presented.sha256))
+            .await?
+            .ok_or(NodeError::TokenInvalid)?;
+        Ok(Caller::Purse(Agent {
+            purse: purse.name,
+            delegation: presented.delegation,
+        }))
     }
 }
 

@@ -88,6 +88,7 @@ impl Node {
                 ("purses' invoices", self.resume_purse_invoices().await),
                 ("Lightning", self.resume_lightning().await),
                 ("sales", self.resume_sales().await),
+                ("approvals", self.expire_approvals().await),
                 ("old answers", self.forget_old_answers().await),
             ];
             for (what, result) in rounds {

@@ -44,7 +44,7 @@ impl Db {
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.execute_batch(ledger::SCHEMA)?;
-        connection.execute_batch(purse::SCHEMA)?;
+        purse::prepare(&connection)?;
         connection.execute_batch(vault::store::SCHEMA)?;
         connection.execute_batch(cashier::books::SCHEMA)?;
         Ok(Self {

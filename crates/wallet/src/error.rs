@@ -1,7 +1,7 @@
 //! The errors of the ledger and of purses.
 
 use crate::display_msat;
-use crate::purse::{BudgetError, NameError};
+use crate::purse::{ApprovalState, NameError, PolicyError, WAITING_MAX};
 
 /// What can go wrong in the ledger or with a purse.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +50,43 @@ pub enum WalletError {
     /// The purse was revoked.
     #[error("purse {0} was revoked")]
     Revoked(String),
-    /// The budget doesn't allow it.
+    /// The purse's policy doesn't allow it.
     #[error("purse {purse}: {reason}")]
-    Budget {
+    Policy {
         /// The purse.
         purse: String,
-        /// Which limit, and by how much.
-        reason: BudgetError,
+        /// Which rule, and by how much.
+        reason: PolicyError,
     },
+    /// The token was narrowed, and doesn't allow it.
+    #[error("the token was narrowed: {0}")]
+    Narrowed(PolicyError),
+    /// A policy that makes no sense.
+    #[error("this can't be a purse's policy: {0}")]
+    PolicyInvalid(String),
+    /// The policy isn't the one any more that was to be changed.
+    #[error("the policy of purse {0} has changed meanwhile")]
+    PolicyChanged(String),
+    /// No approval has this number.
+    #[error("there is no approval {0}")]
+    UnknownApproval(i64),
+    /// The approval is past what was to be done with it.
+    #[error("approval {id} is {} already", state.as_str())]
+    ApprovalState {
+        /// Its number.
+        id: i64,
+        /// What it is.
+        state: ApprovalState,
+    },
+    /// The owner said no.
+    #[error("the owner denied approval {0}")]
+    ApprovalDenied(i64),
+    /// Too much waits for a human already.
+    #[error("{WAITING_MAX} payments of purse {0} wait for approval already")]
+    ApprovalsFull(String),
+    /// What was disputed isn't a purse's payment.
+    #[error("no purse has made a payment {0}")]
+    NotAPayment(String),
 }
 
 impl WalletError {
@@ -75,7 +104,14 @@ impl WalletError {
             Self::UnknownPurse(_) => "purse_unknown",
             Self::PurseExists(_) => "purse_exists",
             Self::Revoked(_) => "purse_revoked",
-            Self::Budget { reason, .. } => reason.code(),
+            Self::Policy { reason, .. } | Self::Narrowed(reason) => reason.code(),
+            Self::PolicyInvalid(_) => "policy_invalid",
+            Self::PolicyChanged(_) => "policy_changed",
+            Self::UnknownApproval(_) => "approval_unknown",
+            Self::ApprovalState { .. } => "approval_state",
+            Self::ApprovalDenied(_) => "approval_denied",
+            Self::ApprovalsFull(_) => "approvals_full",
+            Self::NotAPayment(_) => "payment_unknown",
         }
     }
 
@@ -93,7 +129,15 @@ impl WalletError {
             Self::UnknownPurse(_) => "`freehold purse list` shows the purses",
             Self::PurseExists(_) => "choose another name, or revoke the old purse",
             Self::Revoked(_) => "make a new purse with `freehold purse new NAME`",
-            Self::Budget { reason, .. } => reason.hint(),
+            Self::Policy { reason, .. } => reason.hint(),
+            Self::Narrowed(_) => "ask whoever gave you the token for one that allows more",
+            Self::PolicyInvalid(_) => "`freehold purse policy --help` shows what there is",
+            Self::PolicyChanged(_) => "look at it again, then repeat the change",
+            Self::UnknownApproval(_) => "`freehold approvals list --all` shows them",
+            Self::ApprovalState { .. } => "`freehold approvals list --all` shows it",
+            Self::ApprovalDenied(_) => "don't ask for the same again before its deadline",
+            Self::ApprovalsFull(_) => "wait until the owner has decided: `freehold approvals list`",
+            Self::NotAPayment(_) => "`freehold ledger list --purse NAME` shows a purse's payments",
         }
     }
 }

@@ -4,8 +4,8 @@
 //!
 //! - [`ledger`]: a double-entry, two-phase ledger in SQLite. Every movement is a
 //!   transfer between two accounts; what is reserved counts as spent.
-//! - [`purse`]: agents' purses. A [`purse::Budget`] is decided by a pure function
-//!   and enforced in the same SQLite transaction as the reservation.
+//! - [`purse`]: agents' purses. A [`purse::Policy`] decides purely, and is enforced
+//!   in the same SQLite transaction as the reservation.
 //! - [`ecash`]: Cashu rails on `cdk`: an embedded mint for play money, and wallets
 //!   whose every operation can be settled after a crash.
 //! - [`lightning`]: the Lightning rail on `ldk-node`: each payment is recorded before it is sent, and

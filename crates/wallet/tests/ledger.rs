@@ -3,14 +3,11 @@
 
 use proptest::prelude::*;
 use wallet::ledger::{self, Account, NewTransfer, TransferState};
-use wallet::purse::{self, Budget, DAY_MS, PurseName, PurseToken};
+use wallet::purse::{self, Agent, DAY_MS, Intent, Policy, PurseName, Reserved, Spend};
 use wallet::{Db, WalletError};
 
-const BUDGET: Budget = Budget {
-    per_payment_msat: 10_000,
-    per_day_msat: 30_000,
-    total_msat: 60_000,
-};
+const POLICY: Policy = Policy::autonomous(10_000, 30_000, 60_000);
+const TOKEN_SHA256: [u8; 32] = [7; 32];
 
 fn run<T: Send + 'static>(
     db: &Db,
@@ -43,26 +40,39 @@ fn fund(db: &rusqlite::Connection, amount_msat: u64) -> Result<(), WalletError> 
 fn with_purse(funds_msat: u64) -> Db {
     let db = Db::in_memory().unwrap();
     run(&db, move |tx| {
-        purse::create(tx, &scout(), &BUDGET, &PurseToken::new([7; 32]), 0)?;
+        purse::create(tx, &scout(), &POLICY, &TOKEN_SHA256, 0)?;
         fund(tx, funds_msat)
     })
     .unwrap();
     db
 }
 
+fn reserve_in(
+    db: &rusqlite::Connection,
+    id: &str,
+    amount_msat: u64,
+    now_ms: i64,
+) -> Result<(), WalletError> {
+    let intent = Intent {
+        amount_msat,
+        ..Intent::default()
+    };
+    let spend = Spend {
+        agent: &Agent::from(scout()),
+        intent: &intent,
+        credit: &Account::PurseEcash,
+        draw_from: None,
+        id,
+        memo: "test",
+    };
+    let reserved = purse::reserve(db, &spend, now_ms)?;
+    assert_eq!(reserved, Reserved::Now, "nobody is asked in this mode");
+    Ok(())
+}
+
 fn reserve(db: &Db, id: &str, amount_msat: u64, now_ms: i64) -> Result<(), WalletError> {
     let id = id.to_owned();
-    run(db, move |tx| {
-        purse::reserve(
-            tx,
-            &scout(),
-            &Account::PurseEcash,
-            &id,
-            amount_msat,
-            "test",
-            now_ms,
-        )
-    })
+    run(db, move |tx| reserve_in(tx, &id, amount_msat, now_ms))
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, WalletError>) -> &'static str {
@@ -131,11 +141,15 @@ fn the_same_id_pays_once_and_conflicts_are_refused() {
         code(run(&db, |tx| ledger::void(tx, "nothing", 7))),
         "transfer_state"
     );
+    // What was called off stays called off: a repeat mustn't believe that it has money.
+    reserve(&db, "off", 1_000, 8).unwrap();
+    run(&db, |tx| ledger::void(tx, "off", 9)).unwrap();
+    assert_eq!(code(reserve(&db, "off", 1_000, 10)), "transfer_state");
     let listed = run(&db, |tx| {
         ledger::list(tx, Some(&Account::Purse(scout())), 10)
     })
     .unwrap();
-    assert_eq!(listed.len(), 2);
+    assert_eq!(listed.len(), 3);
     assert_eq!(listed[1].state, TransferState::Posted);
 }
 
@@ -155,20 +169,11 @@ fn a_settlement_never_exceeds_its_reservation() {
 fn a_revoked_purse_pays_nothing_and_its_money_returns_to_the_owner() {
     let db = with_purse(50_000);
     reserve(&db, "a", 5_000, 0).unwrap();
-    let token = PurseToken::new([7; 32]);
-    let found = token.clone();
-    assert!(
-        run(&db, move |tx| purse::by_token(tx, found.expose()))
-            .unwrap()
-            .is_some()
-    );
+    let by_token = || run(&db, |tx| purse::by_token(tx, &TOKEN_SHA256)).unwrap();
+    assert!(by_token().is_some());
     let left = run(&db, |tx| purse::revoke(tx, &scout(), "revoke", 1)).unwrap();
     assert_eq!(left, 45_000);
-    assert!(
-        run(&db, move |tx| purse::by_token(tx, token.expose()))
-            .unwrap()
-            .is_none()
-    );
+    assert!(by_token().is_none());
     assert_eq!(code(reserve(&db, "b", 1_000, 2)), "purse_revoked");
     let owner = run(&db, |tx| ledger::ensure_account(tx, &Account::Owner)).unwrap();
     assert_eq!(owner.balance_msat, 45_000);
@@ -179,7 +184,7 @@ fn a_revoked_purse_pays_nothing_and_its_money_returns_to_the_owner() {
 fn a_failed_transaction_leaves_nothing_behind() {
     let db = with_purse(50_000);
     let failed = run(&db, |tx| {
-        purse::reserve(tx, &scout(), &Account::PurseEcash, "a", 5_000, "", 0)?;
+        reserve_in(tx, "a", 5_000, 0)?;
         Err::<(), _>(WalletError::Amount(0))
     });
     assert!(failed.is_err());
@@ -215,7 +220,7 @@ fn concurrent_reservations_never_exceed_the_budget() {
                 tokio::spawn(async move {
                     db.write(move |tx| {
                         let id = format!("p{n}");
-                        purse::reserve(tx, &scout(), &Account::PurseEcash, &id, 1_000, "", n)
+                        reserve_in(tx, &id, 1_000, n)
                     })
                     .await
                 })

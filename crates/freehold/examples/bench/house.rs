@@ -104,7 +104,7 @@ impl House {
         let limit = 100_000;
         let budget = json!({"per_payment_sat": limit, "per_day_sat": limit, "total_sat": limit});
         let made = self
-            .api("/api/purses", json!({"name": "bench", "budget": budget}))
+            .api("/api/purses", json!({"name": "bench", "policy": budget}))
             .await;
         self.purse = made["token"].as_str().unwrap().to_owned();
         self.api("/api/purses/bench/fund", json!({"amount_sat": 50_000}))

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use node::{Caller, PurseName};
+use node::{Agent, Caller};
 
 use super::App;
 use super::error::ApiError;
@@ -67,7 +67,7 @@ impl FromRequestParts<App> for Owner {
 }
 
 /// The owner (`None`) or a purse.
-pub struct Account(pub Option<PurseName>);
+pub struct Account(pub Option<Agent>);
 
 impl FromRequestParts<App> for Account {
     type Rejection = ApiError;
@@ -75,7 +75,7 @@ impl FromRequestParts<App> for Account {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         match Anyone::from_request_parts(parts, app).await?.0 {
             Caller::Owner => Ok(Self(None)),
-            Caller::Purse(name) => Ok(Self(Some(name))),
+            Caller::Purse(agent) => Ok(Self(Some(agent))),
             Caller::Visitor => Err(token_missing()),
         }
     }

@@ -20,6 +20,8 @@ pub struct ApiError {
     hint: String,
     is_ours: bool,
     headers: Vec<(&'static str, String)>,
+    /// The approval that a payment waits for.
+    approval: Option<Value>,
 }
 
 impl ApiError {
@@ -37,6 +39,7 @@ impl ApiError {
             hint: hint.into(),
             is_ours: status.is_server_error(),
             headers: Vec::new(),
+            approval: None,
         }
     }
 
@@ -76,13 +79,17 @@ impl ApiError {
 
     /// The body.
     pub fn body(&self) -> Value {
-        json!({"error": {
+        let mut body = json!({"error": {
             "message": self.message,
             "type": self.kind(),
             "param": null,
             "code": self.code,
             "hint": self.hint,
-        }})
+        }});
+        if let Some(approval) = &self.approval {
+            body["error"]["approval"] = approval.clone();
+        }
+        body
     }
 
     /// OpenAI's name for a class of errors. What is broken here but for the owner to mend, such
@@ -112,6 +119,7 @@ impl From<NodeError> for ApiError {
         Self {
             headers: error.refund().map(Settled::headers).unwrap_or_default(),
             is_ours: !error.is_users(),
+            approval: error.approval().map(|approval| json!(approval)),
             ..Self::new(
                 status,
                 error.code().to_owned(),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use node::{FetchRequest, PaymentView, Protocol, PurseName, Spender};
+use node::{Agent, FetchRequest, PaymentView, Protocol, Spender};
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -65,10 +65,10 @@ pub struct FetchOutput {
 /// `POST /api/fetch`
 pub async fn fetch(
     State(app): State<App>,
-    Account(purse): Account,
+    Account(agent): Account,
     Input(input): Input<FetchInput>,
 ) -> Result<Json<FetchOutput>, ApiError> {
-    let spender = spender(purse, input.purse.as_deref())?;
+    let spender = spender(agent, input.purse.as_deref())?;
     let body = input.body_base64.map(|body| STANDARD.decode(body));
     let body = body.transpose().map_err(|error| {
         let message = format!("`body_base64` can't be read: {error}");
@@ -98,15 +98,15 @@ pub async fn fetch(
 }
 
 /// A purse spends its own money only; the owner spends from any purse, or their own.
-fn spender(caller: Option<PurseName>, named: Option<&str>) -> Result<Spender, ApiError> {
+fn spender(caller: Option<Agent>, named: Option<&str>) -> Result<Spender, ApiError> {
     let named = named.map(purse_name).transpose()?;
     match (caller, named) {
         (None, None) => Ok(Spender::Owner),
-        (None, Some(purse)) => Ok(Spender::Purse(purse)),
-        (Some(own), Some(named)) if own != named => Err(ApiError::new(
+        (None, Some(purse)) => Ok(Spender::Purse(purse.into())),
+        (Some(own), Some(named)) if own.purse != named => Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "not_your_purse",
-            format!("this token is purse {own}'s, not {named}'s"),
+            format!("this token is purse {}'s, not {named}'s", own.purse),
             "leave `purse` out",
         )),
         (Some(own), _) => Ok(Spender::Purse(own)),
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn a_purse_spends_its_own_money_only() {
-        let scout: PurseName = "scout".parse().unwrap();
-        let is_scouts = |spender| matches!(spender, Ok(Spender::Purse(name)) if name == scout);
+        let scout = Agent::from("scout".parse::<node::PurseName>().unwrap());
+        let is_scouts = |spender| matches!(spender, Ok(Spender::Purse(agent)) if agent == scout);
         assert!(matches!(spender(None, None), Ok(Spender::Owner)));
         assert!(is_scouts(spender(None, Some("scout"))));
         assert!(is_scouts(spender(Some(scout.clone()), None)));

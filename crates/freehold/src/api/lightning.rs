@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use node::PurseName;
+use node::Agent;
 use node::lightning::{
     BookedInvoice, BookedPayment, ChannelView, InvoiceInput, InvoiceView, LightningView,
     OpenRequest, PayInput, PeerView, PursePayment,
@@ -255,27 +255,29 @@ pub async fn purse_pay(
     Path(name): Path<String>,
     Input(input): Input<PursePayInput>,
 ) -> Result<Json<PursePayment>, ApiError> {
-    pay_from(&app, purse_name(&name)?, input).await
+    pay_from(&app, purse_name(&name)?.into(), input).await
 }
 
 /// `POST /api/purse/pay`: an agent pays from its own.
 pub async fn own_purse_pay(
     State(app): State<App>,
-    Account(purse): Account,
+    Account(agent): Account,
     Input(input): Input<PursePayInput>,
 ) -> Result<Json<PursePayment>, ApiError> {
-    let name = purse.ok_or_else(|| {
+    let agent = agent.ok_or_else(|| {
         let hint = "the owner uses /api/purses/NAME/pay, or /api/lightning/payments";
         ApiError::bad_request("no_own_purse", "this token isn't a purse's", hint)
     })?;
-    pay_from(&app, name, input).await
+    pay_from(&app, agent, input).await
 }
 
 async fn pay_from(
     app: &App,
-    name: PurseName,
+    agent: Agent,
     input: PursePayInput,
 ) -> Result<Json<PursePayment>, ApiError> {
-    let paid = app.node.purse_pay(&name, &input.invoice, input.fee_max_sat);
+    let paid = app
+        .node
+        .purse_pay(&agent, &input.invoice, input.fee_max_sat);
     Ok(Json(paid.await?))
 }

@@ -1,6 +1,7 @@
 //! The HTTP API. Each file has one group of routes; what they have in common is in [`guard`],
 //! [`auth`] and [`error`].
 
+pub mod approvals;
 pub mod auth;
 pub mod backup;
 pub mod chat;
@@ -125,6 +126,11 @@ fn owner_routes() -> Router<App> {
         .route("/models/use", post(node_state::use_model))
         .route("/purses", get(purses::list).post(purses::create))
         .route("/purses/{name}", get(purses::show))
+        .route("/purses/{name}/policy", post(purses::policy))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}/approve", post(approvals::approve))
+        .route("/approvals/{id}/deny", post(approvals::deny))
+        .route("/disputes", post(approvals::dispute))
         .route("/purses/{name}/fund", post(purses::fund))
         .route("/purses/{name}/revoke", post(purses::revoke))
         .route("/purses/{name}/back", post(nwc::back))

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use node::{BudgetSat, NewPurse, PurseView, Revoked};
+use node::{NewPurse, PolicySat, PurseView, Revoked};
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -11,41 +11,25 @@ use super::auth::{Account, Owner};
 use super::error::ApiError;
 use super::extract::{Input, purse_name};
 
-/// What a purse may spend; what is left out takes its default.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetInput {
-    /// For one payment, its fees included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_payment_sat: Option<u64>,
-    /// In any 24 hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_day_sat: Option<u64>,
-    /// Ever.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total_sat: Option<u64>,
-}
-
-impl BudgetInput {
-    fn budget(self) -> BudgetSat {
-        let default = BudgetSat::default();
-        BudgetSat {
-            per_payment_sat: self.per_payment_sat.unwrap_or(default.per_payment_sat),
-            per_day_sat: self.per_day_sat.unwrap_or(default.per_day_sat),
-            total_sat: self.total_sat.unwrap_or(default.total_sat),
-        }
-    }
-}
-
 /// A new purse.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PurseInput {
     /// Its name.
     pub name: String,
-    /// Its limits.
+    /// What it may spend; what is left out takes its default.
     #[serde(default)]
-    pub budget: BudgetInput,
+    pub policy: PolicySat,
+}
+
+/// Another policy for a purse.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyInput {
+    /// Which one it replaces.
+    pub version: u32,
+    /// All of it; what is left out takes its default.
+    pub policy: PolicySat,
 }
 
 /// An amount.
@@ -68,7 +52,7 @@ pub async fn create(
     Input(input): Input<PurseInput>,
 ) -> Result<(StatusCode, Json<NewPurse>), ApiError> {
     let name = purse_name(&input.name)?;
-    let purse = app.node.purse_new(name, input.budget.budget()).await?;
+    let purse = app.node.purse_new(name, input.policy).await?;
     Ok((StatusCode::CREATED, Json(purse)))
 }
 
@@ -79,6 +63,20 @@ pub async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<PurseView>, ApiError> {
     Ok(Json(app.node.purse_show(&purse_name(&name)?).await?))
+}
+
+/// `POST /api/purses/{name}/policy`
+pub async fn policy(
+    State(app): State<App>,
+    _: Owner,
+    Path(name): Path<String>,
+    Input(input): Input<PolicyInput>,
+) -> Result<Json<PurseView>, ApiError> {
+    let name = purse_name(&name)?;
+    let changed = app
+        .node
+        .purse_set_policy(&name, input.version, input.policy);
+    Ok(Json(changed.await?))
 }
 
 /// `POST /api/purses/{name}/fund`
@@ -104,11 +102,11 @@ pub async fn revoke(
 /// `GET /api/purse`: an agent looks at its own.
 pub async fn own(
     State(app): State<App>,
-    Account(purse): Account,
+    Account(agent): Account,
 ) -> Result<Json<PurseView>, ApiError> {
-    let name = purse.ok_or_else(|| {
+    let agent = agent.ok_or_else(|| {
         let hint = "the owner uses /api/purses";
         ApiError::bad_request("no_own_purse", "this token isn't a purse's", hint)
     })?;
-    Ok(Json(app.node.purse_show(&name).await?))
+    Ok(Json(app.node.purse_show(&agent.purse).await?))
 }

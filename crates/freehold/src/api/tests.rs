@@ -224,14 +224,14 @@ async fn anyone_may_read_the_logs_head_and_its_keys() {
 async fn a_purse_may_look_at_itself_and_no_further() {
     let house = House::open().await;
     let bearer = house.bearer();
-    let input = json!({"name": "scout", "budget": {"per_payment_sat": 7}}).to_string();
+    let input = json!({"name": "scout", "policy": {"per_payment_sat": 7}}).to_string();
     let owner = [("authorization", bearer.as_str())];
     let (status, _, body) = house
         .send((Method::POST, "/api/purses"), &owner, &input)
         .await;
     assert_eq!(status, StatusCode::CREATED);
     let made: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(made["purse"]["budget"]["per_payment_sat"], 7);
+    assert_eq!(made["purse"]["policy"]["per_payment_sat"], 7);
 
     let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
     let purse = [("authorization", bearer.as_str())];

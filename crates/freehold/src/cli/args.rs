@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots, payments,
-    proxy, purse, receipt, restore, sandbox, savings, status, up, vault,
+    approvals, ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots,
+    payments, proxy, purse, receipt, restore, sandbox, savings, status, up, vault,
 };
 use crate::output::Output;
 
@@ -43,6 +43,8 @@ pub enum Command {
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),
+    /// Payments of purses that wait for your word
+    Approvals(approvals::ApprovalsArgs),
     /// Bitcoin on the chain: receive, pay, choose coins, sign, watch
     #[command(subcommand)]
     Onchain(onchain::OnchainCommand),

@@ -2,6 +2,7 @@
 
 mod amount;
 mod answer;
+mod approvals;
 pub mod args;
 mod ask;
 mod backup;
@@ -10,6 +11,7 @@ mod doctor;
 mod fetch;
 mod git;
 mod ledger;
+mod lifetime;
 mod lightning;
 mod model;
 mod nwc;
@@ -132,6 +134,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Info(args) => return ots::info(context, &args),
         Command::Prune(args) => return ots::prune(context, args).await,
         Command::Git(command) => return git::run(context, command).await,
+        Command::Purse(purse::PurseCommand::Narrow(args)) => {
+            return purse::narrow(context.output, &args);
+        }
         Command::Backup(args) if args.is_offline() => return backup::offline(context, args),
         Command::Restore(args) if !args.needs_node() => {
             return restore::offline(context, args).await;
@@ -148,6 +153,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Fetch(args) => fetch::run(output, &client, args).await,
         Command::Payments(args) => payments::run(output, &client, args).await,
         Command::Nwc(command) => nwc::run(output, &client, command).await,
+        Command::Approvals(args) => approvals::run(output, &client, args).await,
         Command::Purse(command) => purse::run(output, &client, command).await,
         Command::Ledger(command) => ledger::run(output, &client, command).await,
         Command::Lightning(command) => lightning::run(output, &client, command).await,

@@ -8,6 +8,7 @@ use node::{BackingView, NewNwcConnection, NwcConnectionView, PurseName, PurseVie
 use serde_json::json;
 
 use super::args::purse_name;
+use super::lifetime::lifetime_s;
 use super::qr::draw;
 use super::table::{pairs, table};
 use crate::api::nwc::{BackingInput, NwcInput};
@@ -175,25 +176,6 @@ fn read_uri() -> Result<String> {
     Ok(text)
 }
 
-/// `30d` and the like, in seconds.
-fn lifetime_s(text: &str) -> std::result::Result<u64, String> {
-    let wrong = || "a time is a number and one of s, m, h, d and w, such as 30d".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let unit_s = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        'w' => 7 * 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    match number.checked_mul(unit_s) {
-        Some(seconds) if seconds > 0 => Ok(seconds),
-        _ => Err(wrong()),
-    }
-}
-
 fn created(new: &NewNwcConnection, with_qr: bool) -> String {
     let mut text = format!(
         "{}\n\n{}\n\nThe URI is shown this once; paste it into the other program. Who has it can use the purse. \
@@ -249,30 +231,4 @@ fn listed(connections: Vec<NwcConnectionView>) -> String {
 
 const fn may(connection: &NwcConnectionView) -> &'static str {
     if connection.read_only { "look" } else { "pay" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::lifetime_s;
-
-    #[test]
-    fn times_are_read() {
-        assert_eq!(lifetime_s("90s"), Ok(90));
-        assert_eq!(lifetime_s("30d"), Ok(2_592_000));
-        assert_eq!(lifetime_s("2w"), Ok(1_209_600));
-        for bad in [
-            "",
-            "d",
-            "30",
-            "0d",
-            "-1d",
-            "1.5h",
-            "30 d",
-            "1ä",
-            "99999999999999999999w",
-            "18446744073709551615w",
-        ] {
-            assert!(lifetime_s(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -138,7 +138,11 @@ fn status_of(failure: &Failure) -> StatusCode {
         ("payment_pending" | "lightning_outcome_unknown", _) => StatusCode::GATEWAY_TIMEOUT,
         ("idempotency_conflict", _) => StatusCode::CONFLICT,
         ("fetch_invalid", _) => StatusCode::BAD_REQUEST,
-        (code, _) if code.starts_with("budget_") || code.starts_with("policy_") => {
+        (code, _)
+            if ["budget_", "policy_", "approval"]
+                .iter()
+                .any(|of| code.starts_with(of)) =>
+        {
             StatusCode::FORBIDDEN
         }
         ("price_above_limit" | "insufficient_funds" | "purse_revoked", _) => StatusCode::FORBIDDEN,

@@ -7,9 +7,9 @@ mod visitor;
 use axum::Form;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use node::{Caller, Served};
@@ -27,6 +27,8 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(home))
         .route("/chat", post(chat))
+        .route("/approvals/{id}/approve", post(approve))
+        .route("/approvals/{id}/deny", post(deny))
         .route("/assets/style.css", get(style))
         .route("/assets/chat.js", get(script))
         .route("/assets/icon.svg", get(icon))
@@ -68,6 +70,22 @@ async fn chat(
         answer,
     };
     owner::page(&app, Some(turn)).await
+}
+
+/// `POST /approvals/{id}/approve`
+async fn approve(
+    State(app): State<App>,
+    _: Owner,
+    Path(id): Path<i64>,
+) -> Result<Redirect, ApiError> {
+    app.node.approve(id).await?;
+    Ok(Redirect::to("/"))
+}
+
+/// `POST /approvals/{id}/deny`
+async fn deny(State(app): State<App>, _: Owner, Path(id): Path<i64>) -> Result<Redirect, ApiError> {
+    app.node.deny(id).await?;
+    Ok(Redirect::to("/"))
 }
 
 /// After a login: leads on to the home page.

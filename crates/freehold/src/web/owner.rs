@@ -1,7 +1,7 @@
 //! What the owner sees.
 
 use maud::{Markup, html};
-use node::{PurseView, Status, Transfer, TransferState};
+use node::{ApprovalState, ApprovalView, PurseView, Status, Transfer, TransferState};
 
 use super::page;
 use crate::api::App;
@@ -11,6 +11,8 @@ use crate::when;
 
 /// How many lines of the ledger are shown.
 const LEDGER_LINES: u32 = 10;
+/// How many open approvals are shown.
+const APPROVAL_LINES: u32 = 50;
 
 /// A question with its answer, where scripts don't run.
 pub struct Turn {
@@ -21,6 +23,7 @@ pub struct Turn {
 pub async fn page(app: &App, turn: Option<Turn>) -> Result<Markup, ApiError> {
     let status = app.node.status().await?;
     let purses = app.node.purse_list().await?;
+    let approvals = app.node.approvals(true, APPROVAL_LINES).await?;
     let mut ledger = app.node.ledger_list(None, LEDGER_LINES).await?;
     ledger.reverse();
     let logout = html! {
@@ -35,6 +38,7 @@ pub async fn page(app: &App, turn: Option<Turn>) -> Result<Markup, ApiError> {
                 h1 class="heard" { "Your node" }
                 (balances(&status))
                 (chat(&status, turn))
+                (approvals_table(&approvals))
                 (purses_table(&purses))
                 (ledger_table(&ledger))
                 (facts(&status))
@@ -101,6 +105,49 @@ fn answered(turn: &Turn) -> Markup {
     }
 }
 
+/// Nothing, if nobody is waited for.
+fn approvals_table(approvals: &[ApprovalView]) -> Markup {
+    html! {
+        @if !approvals.is_empty() {
+            section aria-labelledby="approvals" {
+                h2 id="approvals" { "Waiting for your word" }
+                div class="scroll" role="region" aria-labelledby="approvals" tabindex="0" { table {
+                    thead { tr {
+                        th scope="col" { "Purse" }
+                        th scope="col" class="number" { "At most" }
+                        th scope="col" { "What for" }
+                        th scope="col" { "Why you are asked" }
+                        th scope="col" { "Until" }
+                        th scope="col" { "Your word" }
+                    } }
+                    tbody { @for approval in approvals { (approval_row(approval)) } }
+                } }
+            }
+        }
+    }
+}
+
+fn approval_row(approval: &ApprovalView) -> Markup {
+    let action = |word: &str| format!("/approvals/{}/{word}", approval.id);
+    html! {
+        tr {
+            th scope="row" { (approval.purse) }
+            td class="number" { (approval.amount_sat) " sat" }
+            td { @if let Some(method) = &approval.method { (method) " " } (approval.what) }
+            td { (approval.reason) }
+            td class="time" { (when::utc(approval.deadline_ms)) }
+            td { div class="row" {
+                @if approval.state == ApprovalState::Waiting {
+                    form method="post" action=(action("approve")) { button type="submit" { "Approve" } }
+                } @else { "approved" }
+                form method="post" action=(action("deny")) {
+                    button class="quiet" type="submit" { "Deny" }
+                }
+            } }
+        }
+    }
+}
+
 fn purses_table(purses: &[PurseView]) -> Markup {
     html! {
         section aria-labelledby="purses" {
@@ -116,6 +163,7 @@ fn purses_table(purses: &[PurseView]) -> Markup {
                         th scope="col" class="number" { "Reserved" }
                         th scope="col" class="number" { "24 hours" }
                         th scope="col" class="number" { "In total" }
+                        th scope="col" { "Mode" }
                     } }
                     tbody { @for purse in purses { (purse_row(purse)) } }
                 } }
@@ -125,7 +173,7 @@ fn purses_table(purses: &[PurseView]) -> Markup {
 }
 
 fn purse_row(purse: &PurseView) -> Markup {
-    let budget = &purse.budget;
+    let policy = &purse.policy;
     html! {
         tr {
             th scope="row" {
@@ -134,8 +182,9 @@ fn purse_row(purse: &PurseView) -> Markup {
             }
             td class="number" { (purse.balance_sat) " sat" }
             td class="number" { (purse.reserved_sat) }
-            td class="number" { (purse.spent_day_sat) " of " (budget.per_day_sat) }
-            td class="number" { (purse.spent_total_sat) " of " (budget.total_sat) }
+            td class="number" { (purse.spent_day_sat) " of " (policy.per_day_sat) }
+            td class="number" { (purse.spent_total_sat) " of " (policy.total_sat) }
+            td { (policy.mode) }
         }
     }
 }

@@ -165,7 +165,7 @@ fn is_at_rest(audit: &Value) -> bool {
 }
 
 async fn new_purse(node: &Node, name: &str, limits: &Value, sat: u64) -> String {
-    let input = json!({"name": name, "budget": limits});
+    let input = json!({"name": name, "policy": limits});
     let made = api(node, Method::POST, "/api/purses", input).await;
     let fund = format!("/api/purses/{name}/fund");
     api(node, Method::POST, &fund, json!({"amount_sat": sat})).await;

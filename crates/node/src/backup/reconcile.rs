@@ -168,6 +168,9 @@ const REASON: &str = "restored from a backup that doesn't know how it ended";
 /// Closes what was under way when the backup was made, as far as no mint has to be asked: as if it had been paid,
 /// because it may have been.
 pub(crate) fn close_unknown(db: &Connection, now_ms: i64) -> Result<Closed> {
+    // What the owner had approved may have been paid after the backup: it is asked again.
+    let sql = "UPDATE approvals SET state = 'expired' WHERE state IN ('waiting', 'approved')";
+    db.execute(sql, [])?;
     Ok(Closed {
         payments: close_lightning(db, now_ms)?
             + close_purse_payments(db, now_ms)?
@@ -236,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
     use wallet::Db;
     use wallet::cashier::books;
-    use wallet::purse::{self, Budget, PurseName, PurseToken};
+    use wallet::purse::{self, Agent, Intent, Policy, PurseName, Reserved, Spend};
 
     use super::*;
 
@@ -266,17 +269,9 @@ mod tests {
             .block_on(db.write(|tx| -> Result<T> {
                 crate::node::create_tables(tx)?;
                 for purse in ["ann", "bob"] {
-                    let budget = Budget {
-                        per_payment_msat: 50_000,
-                        per_day_msat: 50_000,
-                        total_msat: 50_000,
-                    };
-                    let token = PurseToken::new([1; 32]);
-                    let token = match purse {
-                        "ann" => token,
-                        _ => PurseToken::new([2; 32]),
-                    };
-                    purse::create(tx, &name(purse), &budget, &token, 1)?;
+                    let policy = Policy::autonomous(50_000, 50_000, 50_000);
+                    let token_sha256 = if purse == "ann" { [1; 32] } else { [2; 32] };
+                    purse::create(tx, &name(purse), &policy, &token_sha256, 1)?;
                 }
                 Ok(test(tx))
             }))
@@ -343,6 +338,40 @@ mod tests {
         });
     }
 
+    #[test]
+    fn what_was_approved_before_a_restore_is_asked_again() {
+        with_books(|db| {
+            let ann = name("ann");
+            let policy = Policy {
+                mode: purse::Mode::Supervised,
+                ..Policy::autonomous(50_000, 50_000, 50_000)
+            };
+            purse::set_policy(db, &ann, 1, &policy, 1).unwrap();
+            let account = Account::Purse(ann.clone());
+            move_sat(db, "in", &Account::PurseEcash, &account, 10);
+            let pay = || {
+                let spend = Spend {
+                    agent: &Agent::from(ann.clone()),
+                    intent: &Intent {
+                        amount_msat: 5_000,
+                        ..Intent::default()
+                    },
+                    credit: &Account::PurseEcash,
+                    draw_from: None,
+                    id: "p",
+                    memo: "",
+                };
+                purse::reserve(db, &spend, 2).unwrap()
+            };
+            let Reserved::Asked(first) = pay() else {
+                panic!("nobody was asked");
+            };
+            purse::approve(db, first.id, 3).unwrap();
+            close_unknown(db, 4).unwrap();
+            assert!(matches!(pay(), Reserved::Asked(second) if second.id != first.id));
+        });
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         /// Whatever the books said and whatever is there: afterwards both agree, and nobody is below zero.
@@ -368,8 +397,16 @@ mod tests {
                 // A purse paid the node itself: no ecash moves by that.
                 let called = parts.2.min(to_ann);
                 if called > 0 {
-                    let (id, ann, income) = ("call", name("ann"), Account::InferenceIncome);
-                    purse::reserve(db, &ann, &income, id, sat_to_msat(called), "", 2).unwrap();
+                    let id = "call";
+                    let spend = Spend {
+                        agent: &Agent::from(name("ann")),
+                        intent: &Intent { amount_msat: sat_to_msat(called), ..Intent::default() },
+                        credit: &Account::InferenceIncome,
+                        draw_from: None,
+                        id,
+                        memo: "",
+                    };
+                    assert_eq!(purse::reserve(db, &spend, 2).unwrap(), Reserved::Now);
                     ledger::post(db, id, sat_to_msat(called), 2).unwrap();
                 }
                 if earned > 0 {

@@ -173,6 +173,8 @@ fn valid_until_s(authorization: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use wallet::purse::PurseName;
+
     use super::*;
 
     #[test]
@@ -186,7 +188,8 @@ mod tests {
             let scope = Scope::of(spender, &request).unwrap();
             (scope.spender, scope.method, scope.resource)
         };
-        let scout = Spender::Purse("scout".parse().unwrap());
+        let scout: PurseName = "scout".parse().unwrap();
+        let scout = Spender::Purse(scout.into());
         let first = scope(&scout, "GET", "http://shop.example/a?page=1");
         assert_eq!(
             first,

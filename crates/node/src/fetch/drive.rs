@@ -204,6 +204,7 @@ impl Node {
                     };
                     ledger::transfer(tx, &transfer)?;
                 }
+                row.dispute_if_unanswered(tx)?;
                 row.update(tx, now_ms())
             })
             .await?;

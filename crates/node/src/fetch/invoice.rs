@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http402::Error;
 use sha2::{Digest as _, Sha256};
+use wallet::ledger::Account;
 use wallet::lightning::Payable;
 use wallet::nwc::{self, PaymentState as WalletState};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
@@ -17,7 +18,9 @@ use wallet::{MSAT_PER_SAT, sat_to_msat};
 use super::standing::{Asked, Next, Standing, after_asking, before_asking};
 use super::{Payment, PaymentState, Spender, ways};
 use crate::error::{NodeError, Result};
-use crate::lightning::{self, BookedPayment, PayInput, PursePayment, PursePaymentState};
+use crate::lightning::{
+    self, BookedPayment, InvoiceOrder, PayInput, PursePayment, PursePaymentState,
+};
 use crate::node::{Node, now_s};
 use crate::nwc::PurseLightning;
 
@@ -54,7 +57,7 @@ impl Node {
     pub(super) async fn invoice_wallet(&self, spender: &Spender) -> Result<Option<Wallet>> {
         Ok(match spender {
             Spender::Owner => self.cashier().ok().map(|_| Wallet::Channels),
-            Spender::Purse(name) => match self.wallet_backing(name).await? {
+            Spender::Purse(agent) => match self.wallet_backing(&agent.purse).await? {
                 Some(wallet) => Some(Wallet::Elsewhere(wallet)),
                 None => self.has_lightning().then_some(Wallet::Mint),
             },
@@ -89,7 +92,8 @@ impl Node {
         };
         let wallet = self.invoice_wallet(&payment.spender).await?;
         let wallet = wallet.ok_or(NodeError::NoLightning)?;
-        let (mut next, mut why) = (before_asking(self.standing(&wallet, &payment).await?), None);
+        let standing = self.standing(&wallet, &payment).await?;
+        let (mut next, mut why) = (before_asking(standing, payment.may_begin), None);
         if next == Next::Ask {
             let asking = tokio::spawn({
                 let (node, wallet, payment) = (self.clone(), wallet.clone(), payment.clone());
@@ -113,9 +117,10 @@ impl Node {
             Next::Keep { preimage, fee_msat } => {
                 self.keep_proof(payment, &preimage, fee_msat).await
             }
-            Next::CallOff => {
+            Next::CallOff | Next::Forget => {
                 let unpaid = || NodeError::PaymentFailed("the invoice couldn't be paid".into());
-                self.call_off(payment, why.unwrap_or_else(unpaid)).await
+                self.call_off(payment, next == Next::Forget, why.unwrap_or_else(unpaid))
+                    .await
             }
             Next::Ask | Next::Wait => {
                 let why = why.map(|error| error.to_string());
@@ -137,8 +142,8 @@ impl Node {
             }
             Wallet::Mint => {
                 let found = self.find_purse_payment(hash).await?;
-                let is_ours =
-                    |paid: &PursePayment| Spender::Purse(paid.purse.clone()) == payment.spender;
+                let payer = payment.spender.account();
+                let is_ours = |paid: &PursePayment| Account::Purse(paid.purse.clone()) == payer;
                 let ours = found.filter(is_ours);
                 ours.map_or(Standing::None, Standing::from)
             }
@@ -155,7 +160,7 @@ impl Node {
         if bill.expires_s <= now_s() && self.standing(wallet, payment).await? == Standing::None {
             return Err(wallet::lightning::LightningError::InvoiceExpired.into());
         }
-        let Spender::Purse(purse) = &payment.spender else {
+        let Spender::Purse(agent) = &payment.spender else {
             let input = PayInput {
                 request: bill.invoice.clone(),
                 amount_msat: None,
@@ -175,12 +180,17 @@ impl Node {
                     amount_msat: amount_msat.unwrap_or(sat_to_msat(payment.amount_sat)),
                     expires_s: bill.expires_s,
                 };
-                wallet.pay(purse, &ask).await.map(|_| ())
+                wallet.pay(&agent.purse, &ask).await.map(|_| ())
             }
             _ => {
-                let paid = self
-                    .purse_pay_keyed(purse, &bill.invoice, payment.fee_max_sat, Some(key))
-                    .await;
+                let payee = Payable::parse(&bill.invoice)?.payee().unwrap_or_default();
+                let order = InvoiceOrder {
+                    invoice: bill.invoice.clone(),
+                    fee_max_sat: payment.fee_max_sat,
+                    key: Some(key),
+                    intent: Some(payment.intent(0, &payee)?),
+                };
+                let paid = self.purse_pay_for(agent, order).await;
                 paid.map(|_| ())
                     .map_err(|error| whole_price(error, payment))
             }
@@ -234,12 +244,23 @@ impl Node {
         self.inner.proofs_key.open(&payment.place(), sealed)
     }
 
-    /// Nothing was paid, and nothing will be.
-    async fn call_off(&self, mut payment: Payment, why: NodeError) -> Result<Payment> {
+    /// Nothing was paid, and nothing will be. What no wallet has heard of leaves no trace: the same id may be used again,
+    /// once the owner has approved it, say.
+    async fn call_off(
+        &self,
+        mut payment: Payment,
+        is_forgotten: bool,
+        why: NodeError,
+    ) -> Result<Payment> {
         payment.state = PaymentState::Voided;
         payment.spent_sat = Some(0);
         payment.error = Some(why.to_string());
-        self.save(&payment).await?;
+        if is_forgotten {
+            let row = payment.clone();
+            self.inner.db.write(move |tx| row.delete(tx)).await?;
+        } else {
+            self.save(&payment).await?;
+        }
         tracing::info!(
             code = why.code(),
             id = payment.id,

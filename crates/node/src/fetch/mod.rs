@@ -8,6 +8,7 @@ mod invoice;
 mod payment;
 mod present;
 mod protocol;
+mod reserve;
 mod restored;
 mod rows;
 #[cfg(test)]
@@ -21,8 +22,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use uuid::Uuid;
-use wallet::ledger::{self, Account, NewTransfer};
-use wallet::purse::{self, PurseName};
+use wallet::ledger::{self, Account};
+use wallet::purse::{self, Agent};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
 
 use crate::error::{NodeError, Result};
@@ -44,15 +45,15 @@ use ways::Means;
 pub enum Spender {
     /// The owner, from what is in no purse.
     Owner,
-    /// An agent, within its purse's budget.
-    Purse(PurseName),
+    /// An agent, within its purse's policy and as far as its token allows.
+    Purse(Agent),
 }
 
 impl Spender {
     fn account(&self) -> Account {
         match self {
             Self::Owner => Account::Owner,
-            Self::Purse(name) => Account::Purse(name.clone()),
+            Self::Purse(agent) => Account::Purse(agent.purse.clone()),
         }
     }
 }
@@ -118,8 +119,8 @@ impl Node {
     /// payment and one answer, or to the money back.
     ///
     /// # Errors
-    /// `fetch_invalid`, `upstream_failed`: nothing was paid. A refusal by budget, limit or
-    /// balance. `payment_pending`: it goes on in the background; ask again with the same id.
+    /// `fetch_invalid`, `upstream_failed`: nothing was paid. A refusal by policy, limit or
+    /// balance. `approval_needed`: ask again once the owner has approved it. `payment_pending`: it goes on in the background; ask again with the same id.
     pub async fn fetch(&self, spender: Spender, request: FetchRequest) -> Result<Fetched> {
         if request
             .id
@@ -156,7 +157,7 @@ impl Node {
         let _guard = self.inner.payments.lock(&lock_key(&id)).await;
         if let Some(payment) = self.find_payment(&id).await? {
             payment.must_match(&spender, &request)?;
-            return self.drive_again(payment).await;
+            return self.drive_again(payment, spender).await;
         }
         let first = match self.with_cached(&spender, &request).await? {
             Cached::Answered(answer) => return Ok(answer.into_fetched()),
@@ -196,13 +197,14 @@ impl Node {
         let own_node = self.cashier().ok().filter(|_| pays_itself);
         let payer = spender.clone();
         let available = move |tx: &rusqlite::Transaction<'_>| -> Result<i64> {
-            if let Spender::Purse(name) = &payer {
-                purse::find(tx, name)?;
+            if let Spender::Purse(agent) = &payer {
+                purse::find(tx, &agent.purse)?;
             }
             Ok(ledger::ensure_account(tx, &payer.account())?.available_msat())
         };
         let ecash_msat = self.inner.db.write(available).await?;
         Ok(Means {
+            account: spender.account().to_string(),
             mint_url: self.inner.purses.mint_url(),
             ecash_fee_sat: self.inner.purses.fee_bound_sat().await?,
             ecash_sat: ecash_msat.max(0).unsigned_abs() / MSAT_PER_SAT,
@@ -221,30 +223,9 @@ impl Node {
         let fee_sat = self.inner.purses.fee_bound_sat().await?;
         let reserved_sat = payment.amount_sat.saturating_add(fee_sat);
         let row = payment.clone();
-        self.inner
-            .db
-            .write(move |tx| -> Result<()> {
-                let (id, memo) = (row.transfer_id(), row.memo());
-                let amount_msat = sat_to_msat(reserved_sat);
-                match &row.spender {
-                    Spender::Purse(name) => {
-                        let ecash = Account::PurseEcash;
-                        purse::reserve(tx, name, &ecash, &id, amount_msat, &memo, now_ms())?;
-                    }
-                    Spender::Owner => ledger::reserve(
-                        tx,
-                        &NewTransfer {
-                            id: &id,
-                            debit: &row.spender.account(),
-                            credit: &Account::PurseEcash,
-                            amount_msat,
-                            memo: &memo,
-                            now_ms: now_ms(),
-                        },
-                    )?,
-                }
-                row.insert(tx)
-            })
+        let mint_url = self.inner.purses.mint_url();
+        let intent = payment.intent(sat_to_msat(reserved_sat), &mint_url)?;
+        self.reserve_or_ask(move |tx| row.reserve(tx, &intent))
             .await?;
         Ok(payment)
     }

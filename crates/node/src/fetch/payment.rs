@@ -78,6 +78,8 @@ pub(super) struct Payment {
     pub receipt_id: Option<String>,
     pub error: Option<String>,
     pub created_ms: i64,
+    /// Whether whoever wants it is here, with all that its token says: then a wallet may be asked to begin it.
+    pub may_begin: bool,
 }
 
 /// A payment, for people.
@@ -135,6 +137,7 @@ impl Payment {
             receipt_id: None,
             error: None,
             created_ms: now_ms,
+            may_begin: true,
         }
     }
 
@@ -154,7 +157,8 @@ impl Payment {
 
     /// An id names one request of one spender.
     pub fn must_match(&self, spender: &Spender, request: &FetchRequest) -> Result<()> {
-        if self.spender == *spender && self.request_sha256 == fingerprint(request) {
+        let is_payer = self.spender.account() == spender.account();
+        if is_payer && self.request_sha256 == fingerprint(request) {
             return Ok(());
         }
         Err(wallet::WalletError::IdempotencyConflict(self.id.clone()).into())

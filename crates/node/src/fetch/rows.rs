@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
+use wallet::purse::PurseName;
 
 use super::payment::{Payment, PaymentState, PaymentView};
 use super::ways::Bill;
@@ -77,7 +78,7 @@ impl Payment {
     pub fn insert(&self, db: &Connection) -> Result<()> {
         let purse = match &self.spender {
             Spender::Owner => None,
-            Spender::Purse(name) => Some(name.as_str()),
+            Spender::Purse(agent) => Some(agent.purse.as_str()),
         };
         let bill = self.bill.as_ref();
         db.execute(
@@ -171,6 +172,13 @@ impl Payment {
         Ok(views)
     }
 
+    /// Forgets a payment that no wallet has ever heard of.
+    pub fn delete(&self, db: &Connection) -> Result<()> {
+        let sql = "DELETE FROM payments WHERE id = ?1 AND state = 'paying'";
+        db.execute(sql, [&self.id])?;
+        Ok(())
+    }
+
     /// The ids of the payments that aren't over, oldest first.
     pub fn open_ids(db: &Connection) -> Result<Vec<String>> {
         let mut statement = db.prepare_cached(
@@ -221,8 +229,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
     let spender = match purse {
         None => Spender::Owner,
         Some(name) => Spender::Purse(
-            name.parse()
-                .map_err(|_| rusqlite::Error::InvalidColumnName(name))?,
+            name.parse::<PurseName>()
+                .map_err(|_| rusqlite::Error::InvalidColumnName(name))?
+                .into(),
         ),
     };
     let (operation, protocol): (Option<String>, String) = (row.get(10)?, row.get(20)?);
@@ -255,6 +264,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         spent_sat: row.get(16)?,
         receipt_id: row.get(17)?,
         error: row.get(18)?,
+        may_begin: false,
         created_ms: row.get(19)?,
         protocol: protocol.parse().unwrap_or(Protocol::XCashu),
         bill: bill(row)?,

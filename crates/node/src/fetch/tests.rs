@@ -64,6 +64,7 @@ fn ecash(price_sat: u64) -> (String, String) {
 
 fn means() -> Means {
     Means {
+        account: "owner".into(),
         mint_url: MINT.into(),
         ecash_fee_sat: 0,
         ecash_sat: 1_000_000,
@@ -102,10 +103,10 @@ fn the_cheapest_way_is_taken_that_is_wanted_and_allowed() {
         check(&all[..2].to_vec(), &means(), &[Protocol::XCashu], None),
         "rail_unwanted"
     );
-    // The limit is for price and fee: a hundredth is expected on top.
+    // The limit is for price and fee: five sat and a hundredth are expected on top.
     let limit = |max_sat| check(&dear, &means(), &[], Some(max_sat));
-    assert_eq!(limit(252_500), "mpp-charge");
-    assert_eq!(limit(252_499), "price_above_limit");
+    assert_eq!(limit(252_505), "mpp-charge");
+    assert_eq!(limit(252_504), "price_above_limit");
     assert_eq!(check(&all, &means(), &[], Some(250_000)), "x-cashu");
     assert_eq!(check(&all, &means(), &[], Some(0)), "price_above_limit");
 }
@@ -119,12 +120,12 @@ fn money_that_is_there_comes_before_money_that_is_not() {
         ..means()
     };
     assert_eq!(check(&all, &channels, &[], None), "l402");
-    // A purse pays both from the same ecash: the ledger will say that it is too little.
+    // A purse pays both from the same ecash.
     let empty = Means {
         ecash_sat: 100,
         ..means()
     };
-    assert_eq!(check(&all, &empty, &[], None), "x-cashu");
+    assert_eq!(check(&all, &empty, &[], None), "insufficient_funds");
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn an_invoice_that_is_not_its_challenges_is_not_paid() {
     };
     assert_eq!(
         refused(vec![l402(hash(), COFFEE)], &elsewhere),
-        "invoice_network"
+        "invoice_invalid"
     );
     let itself = "03e7156ae33b0a208d0744199163177e909e80176e55d97a2f221ede0f934dd9ad";
     let own = Means {
@@ -240,7 +241,6 @@ fn way(protocol: Protocol) -> Way {
     Way {
         protocol,
         amount_sat: COFFEE_SAT,
-        fee_sat: 0,
         bill: protocol.is_lightning().then_some(bill),
     }
 }

@@ -12,6 +12,7 @@ pub use channels::OpenRequest;
 pub use invoice::InvoiceInput;
 pub use pay::PayInput;
 pub(crate) use pay::fee_max_msat;
+pub(crate) use purse::InvoiceOrder;
 pub use purse::{PursePayment, PursePaymentState};
 pub use purse_invoice::PurseInvoice;
 pub(crate) use setup::open;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wallet::ecash::Melted;
 use wallet::ledger::{self, Account};
 use wallet::lightning::{LightningError, Payable};
-use wallet::purse::{self, PurseName};
+use wallet::purse::{self, Agent, Intent, PurseName, Reserved, Spend};
 use wallet::{WalletError, sat_to_msat};
 
 use crate::error::{NodeError, Result};
@@ -75,40 +75,74 @@ impl PursePayment {
     fn transfer_id(&self) -> String {
         format!("purse-pay:{}:{}", self.payment_hash, self.attempt)
     }
+
+    /// What a policy decides upon, unless it is told: an invoice goes to no host, and to whoever wrote it.
+    fn intent(&self, payable: &Payable, told: Option<Intent>) -> Intent {
+        let most_sat = self.amount_sat.saturating_add(self.fee_max_sat);
+        let told = told.unwrap_or_else(|| Intent {
+            payee: payable.payee(),
+            what: format!("Lightning invoice {}", self.payment_hash),
+            ..Intent::default()
+        });
+        Intent {
+            amount_msat: sat_to_msat(most_sat),
+            ..told
+        }
+    }
+
+    /// The ledger's id of the payment with this hash, if there is one.
+    pub(crate) fn transfer_id_of(db: &Connection, payment_hash: &str) -> Result<Option<String>> {
+        let found = find(db, payment_hash)?;
+        Ok(found.map(|payment| payment.transfer_id()))
+    }
+}
+
+/// An invoice to be paid from a purse.
+#[derive(Clone, Debug)]
+pub(crate) struct InvoiceOrder {
+    /// A BOLT 11 invoice.
+    pub invoice: String,
+    /// What the way may cost.
+    pub fee_max_sat: Option<u64>,
+    /// A name by which the payment can be asked for later.
+    pub key: Option<String>,
+    /// What it is for, if a policy is to know: the amount is what the mint quotes.
+    pub intent: Option<Intent>,
 }
 
 impl Node {
-    /// Pays a BOLT 11 invoice from a purse, within its budget, fees included. The same invoice is paid once, by whichever
+    /// Pays a BOLT 11 invoice from a purse, within its policy, fees included. The same invoice is paid once, by whichever
     /// purse came first. One whose end isn't known yet comes back as `paying`, counts as spent, and is settled later.
     ///
     /// # Errors
-    /// The budget's refusal, the mint's, or an invoice that can't be paid: then nothing was paid.
+    /// The policy's refusal, or that the owner is asked; the mint's refusal, or an invoice that can't be paid: then nothing was paid.
     pub async fn purse_pay(
         &self,
-        purse: &PurseName,
+        agent: &Agent,
         invoice: &str,
         fee_max_sat: Option<u64>,
     ) -> Result<PursePayment> {
-        self.purse_pay_keyed(purse, invoice, fee_max_sat, None)
-            .await
+        let order = InvoiceOrder {
+            invoice: invoice.to_owned(),
+            fee_max_sat,
+            key: None,
+            intent: None,
+        };
+        self.purse_pay_for(agent, order).await
     }
 
-    /// The same, with a name by which the payment can be asked for later.
-    pub(crate) async fn purse_pay_keyed(
+    /// The same, for a purpose.
+    pub(crate) async fn purse_pay_for(
         &self,
-        purse: &PurseName,
-        invoice: &str,
-        fee_max_sat: Option<u64>,
-        key: Option<String>,
+        agent: &Agent,
+        order: InvoiceOrder,
     ) -> Result<PursePayment> {
         if !self.has_lightning() {
             return Err(NodeError::NoLightning);
         }
-        let (node, purse, invoice) = (self.clone(), purse.clone(), invoice.to_owned());
-        self.uninterrupted(
-            async move { node.purse_pay_once(purse, &invoice, fee_max_sat, key).await },
-        )
-        .await
+        let (node, agent) = (self.clone(), agent.clone());
+        self.uninterrupted(async move { node.purse_pay_once(agent, order).await })
+            .await
     }
 
     /// A payment by the name that it was given.
@@ -121,15 +155,10 @@ impl Node {
         self.inner.db.write(find).await
     }
 
-    async fn purse_pay_once(
-        &self,
-        purse: PurseName,
-        invoice: &str,
-        fee_max_sat: Option<u64>,
-        key: Option<String>,
-    ) -> Result<PursePayment> {
-        let hash = match Payable::parse(invoice)? {
-            what @ Payable::Bolt11(_) => what.payment_id(),
+    async fn purse_pay_once(&self, agent: Agent, order: InvoiceOrder) -> Result<PursePayment> {
+        let payable = Payable::parse(&order.invoice)?;
+        let hash = match &payable {
+            Payable::Bolt11(_) => payable.payment_id(),
             Payable::Bolt12(_) => None,
         };
         let hash = hash
@@ -138,7 +167,7 @@ impl Node {
         let _guard = self.inner.payments.lock(&lock_key(&hash)).await;
         let before = self.find_purse_payment(&hash).await?;
         let attempt = match before {
-            Some(before) if before.purse != purse => {
+            Some(before) if before.purse != agent.purse => {
                 return Err(WalletError::IdempotencyConflict(hash).into());
             }
             Some(before) if before.state == PursePaymentState::Paying => {
@@ -148,8 +177,11 @@ impl Node {
             Some(before) => before.attempt + 1,
             None => 1,
         };
-        let quote = self.inner.purses.quote_payment(invoice).await?;
-        if let Some(max_sat) = fee_max_sat.filter(|max_sat| quote.fee_max_sat > *max_sat) {
+        let quote = self.inner.purses.quote_payment(&order.invoice).await?;
+        if let Some(max_sat) = order
+            .fee_max_sat
+            .filter(|max_sat| quote.fee_max_sat > *max_sat)
+        {
             let amount_sat = quote.fee_max_sat;
             return Err(http402::Error::PriceAboveLimit {
                 amount_sat,
@@ -159,7 +191,7 @@ impl Node {
         }
         let payment = PursePayment {
             payment_hash: hash,
-            purse,
+            purse: agent.purse.clone(),
             state: PursePaymentState::Paying,
             amount_sat: quote.amount_sat,
             fee_max_sat: quote.fee_max_sat,
@@ -170,7 +202,9 @@ impl Node {
             attempt,
             quote_id: quote.id,
         };
-        self.reserve_purse_payment(payment.clone(), key).await?;
+        let intent = payment.intent(&payable, order.intent);
+        self.reserve_purse_payment(agent, intent, payment.clone(), order.key)
+            .await?;
         match self.inner.purses.pay(&payment.quote_id).await {
             Ok(melted) => self.book_purse_payment(payment, melted).await,
             Err(error) if error.is_unknown() => {
@@ -187,17 +221,27 @@ impl Node {
     /// From here on the payment exists, and counts.
     async fn reserve_purse_payment(
         &self,
+        agent: Agent,
+        intent: Intent,
         payment: PursePayment,
         key: Option<String>,
     ) -> Result<()> {
-        let reserve = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
-            let (id, memo) = (payment.transfer_id(), "Lightning invoice");
-            let amount_msat = sat_to_msat(payment.amount_sat + payment.fee_max_sat);
-            let (ecash, now_ms) = (Account::PurseEcash, payment.created_ms);
-            purse::reserve(tx, &payment.purse, &ecash, &id, amount_msat, memo, now_ms)?;
-            insert(tx, &payment, key.as_deref())
-        };
-        self.inner.db.write(reserve).await
+        self.reserve_or_ask(move |tx| {
+            let spend = Spend {
+                agent: &agent,
+                intent: &intent,
+                credit: &Account::PurseEcash,
+                draw_from: None,
+                id: &payment.transfer_id(),
+                memo: "Lightning invoice",
+            };
+            let reserved = purse::reserve(tx, &spend, payment.created_ms)?;
+            if reserved == Reserved::Now {
+                insert(tx, &payment, key.as_deref())?;
+            }
+            Ok(reserved)
+        })
+        .await
     }
 
     /// Books what became of a payment.

@@ -91,7 +91,7 @@ impl WalletBackend for PurseBackend {
         };
         let elsewhere = lightning.balance_msat(&purse).await.map_err(failure)?;
         // What the other wallet has is its owner's secret beyond what the purse may spend of it.
-        let bounded = |msat: u64| msat.min(left_msat(&look.purse.budget, look.spent));
+        let bounded = |msat: u64| msat.min(left_msat(&look.purse.policy, look.spent));
         Ok(elsewhere.map_or(look.available_msat, bounded))
     }
 
@@ -100,7 +100,7 @@ impl WalletBackend for PurseBackend {
         connection: &Connection,
     ) -> std::result::Result<Option<BudgetState>, Failure> {
         let look = self.look(connection).await?;
-        Ok(Some(budget_state(&look.purse.budget, look.spent)))
+        Ok(Some(budget_state(&look.purse.policy, look.spent)))
     }
 
     async fn pay(
@@ -164,7 +164,12 @@ fn purse_name(connection: &Connection) -> std::result::Result<PurseName, Failure
 /// A node's error in NIP-47's words. What is only the owner's business stays in the log.
 pub(super) fn failure(error: NodeError) -> Failure {
     let code = match error.code() {
-        "budget_per_payment" | "budget_per_day" | "budget_total" => ErrorCode::QuotaExceeded,
+        "budget_per_payment" | "budget_per_hour" | "budget_per_day" | "budget_total" => {
+            ErrorCode::QuotaExceeded
+        }
+        "policy_rate" | "approvals_full" => ErrorCode::RateLimited,
+        "policy_expired" | "policy_host" | "policy_method" | "policy_payee" | "approval_needed"
+        | "approval_denied" => ErrorCode::Restricted,
         "insufficient_funds" => ErrorCode::InsufficientBalance,
         "purse_revoked" | "purse_unknown" => ErrorCode::Unauthorized,
         "not_found" => ErrorCode::NotFound,
@@ -189,15 +194,15 @@ pub(super) fn failure(error: NodeError) -> Failure {
 #[cfg(test)]
 mod tests {
     use wallet::WalletError;
-    use wallet::purse::BudgetError;
+    use wallet::purse::PolicyError;
 
     use super::*;
 
     #[test]
     fn errors_have_the_codes_of_nip_47() {
-        let over = WalletError::Budget {
+        let over = WalletError::Policy {
             purse: "scout".into(),
-            reason: BudgetError::PerPayment {
+            reason: PolicyError::PerPayment {
                 wanted_msat: 2_000,
                 limit_msat: 1_000,
             },

@@ -1,11 +1,11 @@
 //! A purse's limits as `get_budget` tells them: pure.
 
 use wallet::nwc::BudgetState;
-use wallet::purse::{Budget, Spent};
+use wallet::purse::{Policy, Spent};
 
-/// NIP-47 knows one limit, a purse has two that last: the one that leaves less is told. The limit for
-/// one payment can't be told.
-pub(super) fn budget_state(budget: &Budget, spent: Spent) -> BudgetState {
+/// NIP-47 knows one limit, a purse has several: of those for a day and in total, the one that leaves less is told.
+/// Those for one payment and for an hour can't be told.
+pub(super) fn budget_state(budget: &Policy, spent: Spent) -> BudgetState {
     let day_left_msat = budget.per_day_msat.saturating_sub(spent.day_msat);
     let total_left_msat = budget.total_msat.saturating_sub(spent.total_msat);
     let (used_msat, total_msat, renewal_period) = if day_left_msat < total_left_msat {
@@ -23,9 +23,11 @@ pub(super) fn budget_state(budget: &Budget, spent: Spent) -> BudgetState {
 }
 
 /// What may still be spent, whatever the balance.
-pub(super) fn left_msat(budget: &Budget, spent: Spent) -> u64 {
+pub(super) fn left_msat(budget: &Policy, spent: Spent) -> u64 {
     let state = budget_state(budget, spent);
-    state.total_msat.saturating_sub(state.used_msat)
+    let hour_msat = budget.per_hour_msat.unwrap_or(u64::MAX);
+    let left_msat = state.total_msat.saturating_sub(state.used_msat);
+    left_msat.min(hour_msat.saturating_sub(spent.hour_msat))
 }
 
 #[cfg(test)]
@@ -34,17 +36,14 @@ mod tests {
 
     #[test]
     fn the_limit_that_leaves_less_is_told() {
-        let budget = Budget {
-            per_payment_msat: 5,
-            per_day_msat: 100,
-            total_msat: 1_000,
-        };
+        let budget = Policy::autonomous(5, 100, 1_000);
         let told = |day_msat, total_msat| {
             let state = budget_state(
                 &budget,
                 Spent {
                     day_msat,
                     total_msat,
+                    ..Spent::default()
                 },
             );
             (state.used_msat, state.total_msat, state.renewal_period)
@@ -54,9 +53,14 @@ mod tests {
         assert_eq!(told(0, 950), (950, 1_000, "never".into()));
         // More than all was spent: a payment cost more than it may, or a limit was lowered.
         let over = Spent {
-            day_msat: 0,
             total_msat: 2_000,
+            ..Spent::default()
         };
         assert_eq!(left_msat(&budget, over), 0);
+        let hourly = Policy {
+            per_hour_msat: Some(7),
+            ..budget
+        };
+        assert_eq!(left_msat(&hourly, Spent::default()), 7);
     }
 }

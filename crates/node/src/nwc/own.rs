@@ -10,7 +10,7 @@ use wallet::sat_to_msat;
 
 use super::lightning::PurseLightning;
 use crate::error::Result;
-use crate::lightning::{PurseInvoice, PursePayment, PursePaymentState};
+use crate::lightning::{InvoiceOrder, PurseInvoice, PursePayment, PursePaymentState};
 use crate::node::Node;
 
 /// As many as are listed at most.
@@ -42,11 +42,14 @@ impl PurseLightning for OwnPurses {
     }
 
     async fn pay(&self, purse: &PurseName, payment: &Payment) -> Result<PaymentState> {
-        let key = Some(payment.key.clone());
-        let paid = self
-            .node
-            .purse_pay_keyed(purse, &payment.invoice, None, key)
-            .await?;
+        let order = InvoiceOrder {
+            invoice: payment.invoice.clone(),
+            fee_max_sat: None,
+            key: Some(payment.key.clone()),
+            intent: None,
+        };
+        let agent = purse.clone().into();
+        let paid = self.node.purse_pay_for(&agent, order).await?;
         Ok(state_of(&paid))
     }
 

@@ -22,7 +22,7 @@ use super::*;
 use crate::config::{Config, Overrides};
 use crate::engine::Worker;
 use crate::node::Node;
-use crate::purses::BudgetSat;
+use crate::purses::PolicySat;
 
 /// Longer than anything takes; the tests wait for what happens, not for time.
 const LONG: Duration = Duration::from_secs(60);
@@ -219,12 +219,13 @@ impl House {
         service.set_connections(vec![connection]).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let node = open(&dir).await;
-        let budget = BudgetSat {
+        let policy = PolicySat {
             per_payment_sat: 50,
             per_day_sat: 100,
             total_sat: 1_000,
+            ..PolicySat::default()
         };
-        node.purse_new(scout(), budget).await.unwrap();
+        node.purse_new(scout(), policy).await.unwrap();
         Self {
             friends_uri: secret.uri(&key, vec![relay.url().await]).to_string(),
             node,

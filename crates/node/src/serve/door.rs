@@ -38,8 +38,10 @@ impl Node {
                     scope: "owner".into(),
                 }));
             }
-            Caller::Purse(name) if order.max_price_sat > 0 => return Ok(Ok(Admitted::Purse(name))),
-            Caller::Purse(name) => format!("purse:{name}"),
+            Caller::Purse(agent) if order.max_price_sat > 0 => {
+                return Ok(Ok(Admitted::Purse(agent)));
+            }
+            Caller::Purse(agent) => format!("purse:{}", agent.purse),
             // Nobody learns from an answer's speed what another visitor asked.
             Caller::Visitor => format!("visitor:{}", order.id),
         };

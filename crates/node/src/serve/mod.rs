@@ -11,7 +11,7 @@ mod work;
 
 use http402::xcashu::TokenOutline;
 use tokio::sync::mpsc;
-use wallet::purse::PurseName;
+use wallet::purse::{Agent, PurseName};
 
 use crate::error::Result;
 use crate::locks::Guard;
@@ -37,7 +37,7 @@ pub enum Served {
 /// Who is let in, before anything was taken.
 enum Admitted {
     Free { scope: String },
-    Purse(PurseName),
+    Purse(Agent),
     Ecash(TokenOutline),
 }
 
@@ -99,7 +99,7 @@ impl Node {
     async fn collect(&self, admitted: Admitted, order: &Order) -> Result<Payer> {
         match admitted {
             Admitted::Free { scope } => Ok(Payer::Free { scope }),
-            Admitted::Purse(name) => self.reserve_from_purse(name, order).await,
+            Admitted::Purse(agent) => self.reserve_from_purse(agent, order).await,
             Admitted::Ecash(outline) => {
                 let guard = self.inner.sales.lock(&outline.id.to_string()).await;
                 let sale = self.take_payment(outline, order).await?;

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use http402::xcashu::TokenOutline;
+use url::Url;
 use wallet::ecash::{EcashError, Redemption};
 use wallet::ledger::{self, Account, NewTransfer};
-use wallet::purse::{self, PurseName};
+use wallet::purse::{self, Agent, Host, Intent, Spend};
 use wallet::sat_to_msat;
 
 use super::Payer;
@@ -18,19 +19,40 @@ use crate::node::{Node, now_ms};
 pub(crate) const CALL_PREFIX: &str = "call:";
 
 impl Node {
-    pub(super) async fn reserve_from_purse(&self, name: PurseName, order: &Order) -> Result<Payer> {
+    pub(super) async fn reserve_from_purse(&self, agent: Agent, order: &Order) -> Result<Payer> {
         let transfer_id = format!("{CALL_PREFIX}{}", order.id);
-        let (id, purse, model) = (transfer_id.clone(), name.clone(), order.model.clone());
-        let amount_msat = sat_to_msat(order.max_price_sat);
-        self.inner
-            .db
-            .write(move |tx| {
-                let memo = format!("answer by {model}");
-                let income = Account::InferenceIncome;
-                purse::reserve(tx, &purse, &income, &id, amount_msat, &memo, now_ms())
-            })
-            .await?;
+        let (id, payer, intent) = (transfer_id.clone(), agent.clone(), self.call_intent(order));
+        self.reserve_or_ask(move |tx| {
+            let spend = Spend {
+                agent: &payer,
+                intent: &intent,
+                credit: &Account::InferenceIncome,
+                draw_from: None,
+                id: &id,
+                memo: &intent.what,
+            };
+            Ok(purse::reserve(tx, &spend, now_ms())?)
+        })
+        .await?;
+        let name = agent.purse;
         Ok(Payer::Purse { name, transfer_id })
+    }
+
+    /// A call of this node's own model, as a policy sees it: a POST to this node, whoever is paid by it.
+    fn call_intent(&self, order: &Order) -> Intent {
+        let url = Url::parse(&self.inner.config.url()).ok();
+        let host = url.as_ref().and_then(|url| {
+            let (name, port) = url.host_str().zip(url.port_or_known_default())?;
+            Some(Host::new(name, port))
+        });
+        Intent {
+            amount_msat: sat_to_msat(order.max_price_sat),
+            host,
+            method: Some("POST".to_owned()),
+            payee: Some(self.inner.till.mint_url().to_owned()),
+            what: format!("answer by {}", order.model),
+            request_sha256: *order.body_sha256.as_bytes(),
+        }
     }
 
     /// Swaps the token, unless this very request was paid with it before. The caller

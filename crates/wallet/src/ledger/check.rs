@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{TransferState, accounts, list};
+use crate::WalletError;
 use crate::purse;
-use crate::{Account, WalletError};
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,7 +33,7 @@ impl Report {
 }
 
 /// Audits the whole ledger: balances and reservations against the transfers, the
-/// sum against zero, purses against their budgets.
+/// sum against zero, purses against their policies.
 ///
 /// # Errors
 /// If the database fails.
@@ -87,22 +87,14 @@ pub fn check(db: &Connection) -> Result<Report, WalletError> {
             report.sum_msat
         ));
     }
-    check_budgets(db, &mut report)?;
+    check_purses(db, &mut report)?;
     Ok(report)
 }
 
-/// Replays each purse's spending against its budget, payment by payment.
-fn check_budgets(db: &Connection, report: &mut Report) -> Result<(), WalletError> {
+/// Replays each purse's spending against the policies that held, payment by payment.
+fn check_purses(db: &Connection, report: &mut Report) -> Result<(), WalletError> {
     for purse in purse::list(db)? {
-        let account = Account::Purse(purse.name.clone());
-        let name = account.to_string();
-        let spending: Vec<(i64, u64)> = list(db, Some(&account), u32::MAX)?
-            .into_iter()
-            .filter(|t| t.debit == name && t.credit != Account::Owner.to_string())
-            .filter(|t| t.state != TransferState::Voided)
-            .map(|t| (t.created_ms, t.posted_msat.unwrap_or(t.amount_msat)))
-            .collect();
-        for finding in purse.budget.violations(&spending) {
+        for finding in purse::audit(db, &purse)? {
             report
                 .findings
                 .push(format!("purse {}: {finding}", purse.name));

@@ -87,6 +87,15 @@ impl Payable {
         }
     }
 
+    /// The key of the node that an invoice pays; an offer doesn't tell.
+    #[must_use]
+    pub fn payee(&self) -> Option<String> {
+        match self {
+            Self::Bolt11(invoice) => Some(invoice.get_payee_pub_key().to_string()),
+            Self::Bolt12(_) => None,
+        }
+    }
+
     /// The payment's id, if it is given by what is paid: an invoice's payment hash.
     #[must_use]
     pub fn payment_id(&self) -> Option<PaymentId> {

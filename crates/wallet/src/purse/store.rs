@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
-use super::{Budget, DAY_MS, PurseName, PurseToken, Spent};
+use super::history::{insert, read_policy};
+use super::{Policy, PurseName, Spent, approvals, reserve};
 use crate::WalletError;
 use crate::ledger::{self, Account, NewTransfer};
 
@@ -12,23 +13,25 @@ use crate::ledger::{self, Account, NewTransfer};
 pub struct Purse {
     /// Its name.
     pub name: PurseName,
-    /// Its limits.
-    pub budget: Budget,
+    /// What it may spend.
+    pub policy: Policy,
+    /// How often the policy was set, from 1.
+    pub version: u32,
     /// Made at, Unix milliseconds.
     pub created_ms: i64,
     /// Revoked at, Unix milliseconds.
     pub revoked_ms: Option<i64>,
 }
 
-/// Makes a purse with no money in it.
+/// Makes a purse with no money in it. Of its token only a digest is kept.
 ///
 /// # Errors
-/// [`WalletError::PurseExists`], or a database error.
+/// [`WalletError::PurseExists`], [`WalletError::PolicyInvalid`], or a database error.
 pub fn create(
     db: &Connection,
     name: &PurseName,
-    budget: &Budget,
-    token: &PurseToken,
+    policy: &Policy,
+    token_sha256: &[u8; 32],
     now_ms: i64,
 ) -> Result<Purse, WalletError> {
     if find_any(db, name)?.is_some() {
@@ -36,18 +39,10 @@ pub fn create(
     }
     ledger::ensure_account(db, &Account::Purse(name.clone()))?;
     db.execute(
-        "INSERT INTO purses
-         (name, token_sha256, per_payment_msat, per_day_msat, total_msat, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (
-            name.as_str(),
-            PurseToken::digest(token.expose()),
-            clamp(budget.per_payment_msat),
-            clamp(budget.per_day_msat),
-            clamp(budget.total_msat),
-            now_ms,
-        ),
+        "INSERT INTO purses (name, token_sha256, created_ms) VALUES (?1, ?2, ?3)",
+        (name.as_str(), token_sha256, now_ms),
     )?;
+    insert(db, name, 1, policy, "the purse was made", now_ms)?;
     find(db, name)
 }
 
@@ -59,19 +54,15 @@ pub fn find(db: &Connection, name: &PurseName) -> Result<Purse, WalletError> {
     find_any(db, name)?.ok_or_else(|| WalletError::UnknownPurse(name.to_string()))
 }
 
-/// The purse that this bearer token opens; none if it was revoked.
+/// The purse whose token has this digest; none if it was revoked.
 ///
 /// # Errors
 /// If the database fails.
-pub fn by_token(db: &Connection, token: &str) -> Result<Option<Purse>, WalletError> {
-    if !PurseToken::looks_like(token) {
-        return Ok(None);
-    }
-    let sql =
-        format!("SELECT {COLUMNS} FROM purses WHERE token_sha256 = ?1 AND revoked_ms IS NULL");
+pub fn by_token(db: &Connection, token_sha256: &[u8; 32]) -> Result<Option<Purse>, WalletError> {
+    let sql = format!("{SELECT} WHERE p.token_sha256 = ?1 AND p.revoked_ms IS NULL");
     Ok(db
         .prepare_cached(&sql)?
-        .query_row([PurseToken::digest(token)], read)
+        .query_row([token_sha256], read)
         .optional()?)
 }
 
@@ -80,7 +71,7 @@ pub fn by_token(db: &Connection, token: &str) -> Result<Option<Purse>, WalletErr
 /// # Errors
 /// If the database fails.
 pub fn list(db: &Connection) -> Result<Vec<Purse>, WalletError> {
-    let sql = format!("SELECT {COLUMNS} FROM purses ORDER BY name");
+    let sql = format!("{SELECT} ORDER BY p.name");
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map([], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -102,6 +93,7 @@ pub fn revoke(
         "UPDATE purses SET revoked_ms = COALESCE(revoked_ms, ?2) WHERE name = ?1",
         (name.as_str(), now_ms),
     )?;
+    approvals::close(db, name)?;
     let account = Account::Purse(name.clone());
     let left_msat = ledger::ensure_account(db, &account)?
         .available_msat()
@@ -123,86 +115,27 @@ pub fn revoke(
     Ok(left_msat)
 }
 
-/// Reserves a payment if the purse's budget and balance allow it: the one door
-/// through which an agent's money goes.
-///
-/// # Errors
-/// [`WalletError::Revoked`], [`WalletError::Budget`], [`WalletError::Insufficient`], or a
-/// database error; then nothing is reserved.
-pub fn reserve(
-    db: &Connection,
-    name: &PurseName,
-    credit: &Account,
-    id: &str,
-    amount_msat: u64,
-    memo: &str,
-    now_ms: i64,
-) -> Result<(), WalletError> {
-    let purse = find(db, name)?;
-    if purse.revoked_ms.is_some() {
-        return Err(WalletError::Revoked(name.to_string()));
-    }
-    let account = Account::Purse(name.clone());
-    if ledger::get(db, id)?.is_none() {
-        let spent = spent(db, &account, now_ms)?;
-        purse
-            .budget
-            .allows(spent, amount_msat)
-            .map_err(|reason| WalletError::Budget {
-                purse: name.to_string(),
-                reason,
-            })?;
-    }
-    ledger::reserve(
-        db,
-        &NewTransfer {
-            id,
-            debit: &account,
-            credit,
-            amount_msat,
-            memo,
-            now_ms,
-        },
-    )
-}
-
-/// What left the account, reservations included. A transfer dated in the future
-/// (the clock was set back) counts as today's.
-pub(super) fn spent(db: &Connection, account: &Account, now_ms: i64) -> Result<Spent, WalletError> {
-    let (day_msat, total_msat): (u64, u64) = db
-        .prepare_cached(
-            "SELECT COALESCE(SUM(COALESCE(posted_msat, amount_msat)) FILTER (WHERE created_ms > ?2), 0),
-                    COALESCE(SUM(COALESCE(posted_msat, amount_msat)), 0)
-             FROM transfers WHERE debit = ?1 AND state != 'voided' AND credit != ?3",
-        )?
-        .query_row((account.to_string(), now_ms - DAY_MS, Account::Owner.to_string()), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    Ok(Spent {
-        day_msat,
-        total_msat,
-    })
-}
-
 impl Purse {
     /// What it spent or reserved so far.
     ///
     /// # Errors
     /// If the database fails.
     pub fn spent(&self, db: &Connection, now_ms: i64) -> Result<Spent, WalletError> {
-        spent(db, &Account::Purse(self.name.clone()), now_ms)
+        reserve::spent(db, &Account::Purse(self.name.clone()), now_ms)
     }
 }
 
 fn find_any(db: &Connection, name: &PurseName) -> Result<Option<Purse>, WalletError> {
-    let sql = format!("SELECT {COLUMNS} FROM purses WHERE name = ?1");
+    let sql = format!("{SELECT} WHERE p.name = ?1");
     Ok(db
         .prepare_cached(&sql)?
         .query_row([name.as_str()], read)
         .optional()?)
 }
 
-const COLUMNS: &str = "name, per_payment_msat, per_day_msat, total_msat, created_ms, revoked_ms";
+const SELECT: &str = "SELECT p.name, v.policy, v.version, p.created_ms, p.revoked_ms
+    FROM purses p JOIN purse_policies v ON v.purse = p.name
+    AND v.version = (SELECT MAX(version) FROM purse_policies WHERE purse = p.name)";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Purse> {
     let name: String = row.get(0)?;
@@ -210,17 +143,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Purse> {
         name: name
             .parse()
             .map_err(|_| rusqlite::Error::InvalidColumnName(name))?,
-        budget: Budget {
-            per_payment_msat: row.get(1)?,
-            per_day_msat: row.get(2)?,
-            total_msat: row.get(3)?,
-        },
-        created_ms: row.get(4)?,
-        revoked_ms: row.get(5)?,
+        policy: read_policy(row, 1)?,
+        version: row.get(2)?,
+        created_ms: row.get(3)?,
+        revoked_ms: row.get(4)?,
     })
-}
-
-/// SQLite's integers end at `i64::MAX`; a larger limit is no limit anyway.
-fn clamp(msat: u64) -> i64 {
-    i64::try_from(msat).unwrap_or(i64::MAX)
 }

@@ -1,43 +1,27 @@
-//! Bearer tokens of purses.
-
-use std::fmt;
+//! What is kept of a purse's token: a digest, so that a stolen database spends nothing.
 
 use sha2::{Digest, Sha256};
 
-const PREFIX: &str = "fhp_";
+/// Tokens of the first kind: random, and nothing in them. They are still good; new ones can be narrowed.
+const PLAIN_PREFIX: &str = "fhp_";
 
-/// The secret that lets an agent spend from its purse. Shown once, kept only as a hash.
-#[derive(Clone)]
-pub struct PurseToken(String);
-
-impl PurseToken {
-    /// A token from 32 random bytes.
-    #[must_use]
-    pub fn new(random: [u8; 32]) -> Self {
-        Self(format!("{PREFIX}{}", hex::encode(random)))
-    }
-
-    /// True if `text` has a purse token's form, so that it is worth looking up.
-    #[must_use]
-    pub fn looks_like(text: &str) -> bool {
-        text.len() == PREFIX.len() + 64 && text.starts_with(PREFIX)
-    }
-
-    /// The text to hand to the agent.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// What the database keeps of a token.
-    #[must_use]
-    pub fn digest(text: &str) -> [u8; 32] {
-        Sha256::digest(text.as_bytes()).into()
-    }
+/// The digest by which the purse of a plain token is found; none if the text has another form.
+#[must_use]
+pub fn plain_token_sha256(text: &str) -> Option<[u8; 32]> {
+    let digits = text.strip_prefix(PLAIN_PREFIX)?;
+    (digits.len() == 64).then(|| Sha256::digest(text.as_bytes()).into())
 }
 
-impl fmt::Debug for PurseToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PurseToken(redacted)")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_tokens_are_looked_up() {
+        let plain = format!("fhp_{}", "0".repeat(64));
+        assert!(plain_token_sha256(&plain).is_some());
+        for other in ["", "fhp_", "fhp1_AAAA", &plain[1..], &format!("{plain}0")] {
+            assert_eq!(plain_token_sha256(other), None);
+        }
     }
 }

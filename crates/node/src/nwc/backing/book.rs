@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use wallet::ledger::{self, Account, NewTransfer};
+use wallet::lightning::Payable;
 use wallet::nwc::{
     ErrorCode, Failure, Payment, PaymentState, Transaction, TransactionState, TransactionType,
 };
-use wallet::purse::{self, PurseName};
+use wallet::purse::{self, Agent, Approval, Intent, PurseName, Reserved, Spend};
 
 use crate::error::{NodeError, Result};
 
@@ -42,15 +43,26 @@ pub(super) fn fee_reserve_msat(amount_msat: u64) -> u64 {
     (amount_msat / 100).max(10_000)
 }
 
-/// Records a payment and reserves what it may cost. `Some` if its key is known: it was begun before.
+/// What came of the wish to pay.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// It is recorded, and its money reserved.
+    Now,
+    /// Its key is known: it was begun before.
+    Before(Box<BackedPayment>),
+    /// The owner is asked first; nothing is recorded but the question.
+    Asked(Box<Approval>),
+}
+
+/// Records a payment, draws what it may cost from the wallet that backs the purse, and reserves it.
 pub(super) fn begin(
     db: &Connection,
     purse: &PurseName,
     payment: &Payment,
     now_ms: i64,
-) -> Result<Option<BackedPayment>> {
+) -> Result<Begun> {
     if let Some(known) = find(db, &payment.key)? {
-        return Ok(Some(known));
+        return Ok(Begun::Before(Box::new(known)));
     }
     let same: Option<String> = db
         .prepare_cached(
@@ -67,26 +79,17 @@ pub(super) fn begin(
     let wallet: String = db
         .prepare_cached("SELECT wallet FROM nwc_backings WHERE purse = ?1")?
         .query_row([purse.as_str()], |row| row.get(0))?;
-    let drawn = transfer_id(&payment.key, ":draw");
-    let memo = "drawn from the wallet that backs the purse";
-    book(
-        db,
-        &drawn,
-        &Account::OtherWallets,
-        &Account::Purse(purse.clone()),
-        reserved_msat,
-        memo,
-        now_ms,
-    )?;
-    purse::reserve(
-        db,
-        purse,
-        &Account::OtherWallets,
-        &transfer_id(&payment.key, ""),
-        reserved_msat,
-        "a Lightning invoice, paid by the wallet that backs the purse",
-        now_ms,
-    )?;
+    let spend = Spend {
+        agent: &Agent::from(purse.clone()),
+        intent: &intent(payment, reserved_msat),
+        credit: &Account::OtherWallets,
+        draw_from: Some(&Account::OtherWallets),
+        id: &transfer_id(&payment.key, ""),
+        memo: "a Lightning invoice, paid by the wallet that backs the purse",
+    };
+    if let Reserved::Asked(approval) = purse::reserve(db, &spend, now_ms)? {
+        return Ok(Begun::Asked(Box::new(approval)));
+    }
     db.prepare_cached(
         "INSERT INTO nwc_payments (key, purse, wallet, payment_hash, invoice, amount_msat, reserved_msat,
              expires_s, state, created_ms)
@@ -103,7 +106,18 @@ pub(super) fn begin(
         i64::try_from(payment.expires_s).unwrap_or(i64::MAX),
         now_ms,
     ))?;
-    Ok(None)
+    Ok(Begun::Now)
+}
+
+/// What a policy decides upon: an invoice goes to no host, and to whoever wrote it.
+fn intent(payment: &Payment, reserved_msat: u64) -> Intent {
+    let payable = Payable::parse(&payment.invoice).ok();
+    Intent {
+        amount_msat: reserved_msat,
+        payee: payable.and_then(|payable| payable.payee()),
+        what: format!("Lightning invoice {}", payment.payment_hash),
+        ..Intent::default()
+    }
 }
 
 /// Books the end of a payment; the first end stands.

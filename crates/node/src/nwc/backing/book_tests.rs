@@ -1,15 +1,11 @@
 //! The books of backed purses.
 
 use wallet::Db;
-use wallet::purse::{Budget, PurseToken};
+use wallet::purse::{Mode, Policy};
 
 use super::*;
 
-const BUDGET: Budget = Budget {
-    per_payment_msat: 200_000,
-    per_day_msat: 300_000,
-    total_msat: 1_000_000,
-};
+const POLICY: Policy = Policy::autonomous(200_000, 300_000, 1_000_000);
 
 fn payment(key: &str, amount_msat: u64) -> Payment {
     Payment {
@@ -30,7 +26,7 @@ async fn with_books<T: Send + 'static>(
 ) -> Result<T> {
     let db = Db::in_memory().unwrap();
     db.write(move |tx| -> Result<T> {
-        purse::create(tx, &scout(), &BUDGET, &PurseToken::new([1; 32]), 0)?;
+        purse::create(tx, &scout(), &POLICY, &[1; 32], 0)?;
         tx.execute_batch(crate::nwc::SCHEMA)?;
         tx.execute_batch("INSERT INTO nwc_backings VALUES ('scout', 'x', 'w', 'r', 0)")?;
         let value = work(tx)?;
@@ -57,7 +53,10 @@ fn spent_msat(db: &Connection) -> u64 {
 #[tokio::test]
 async fn a_payment_costs_what_it_cost_and_leaves_nothing_behind() {
     with_books(|tx| {
-        assert!(begin(tx, &scout(), &payment("a", 50_000), 0)?.is_none());
+        assert!(matches!(
+            begin(tx, &scout(), &payment("a", 50_000), 0)?,
+            Begun::Now
+        ));
         assert_eq!(spent_msat(tx), 60_000, "the fee's reserve counts");
         assert_eq!(account(tx, &Account::Purse(scout())), (60_000, 60_000));
         let end = End::Paid {
@@ -98,7 +97,7 @@ async fn a_payment_that_failed_costs_nothing_and_may_be_tried_again() {
         assert_eq!(account(tx, &Account::Purse(scout())), (0, 0));
         let mut again = payment("b", 50_000);
         again.payment_hash = "hash-a".into();
-        assert!(begin(tx, &scout(), &again, 0)?.is_none());
+        assert!(matches!(begin(tx, &scout(), &again, 0)?, Begun::Now));
         let mut third = payment("c", 50_000);
         third.payment_hash = "hash-a".into();
         assert!(matches!(
@@ -106,7 +105,7 @@ async fn a_payment_that_failed_costs_nothing_and_may_be_tried_again() {
             Err(NodeError::InvoicePaid)
         ));
         assert!(
-            begin(tx, &scout(), &again, 0)?.is_some(),
+            matches!(begin(tx, &scout(), &again, 0)?, Begun::Before(_)),
             "the same key is the same payment"
         );
         settle(tx, "b", &End::Failed(String::new()), 0)?;
@@ -145,4 +144,33 @@ async fn the_budget_holds_whatever_the_other_wallet_has() {
     })
     .await;
     assert_eq!(refused.map(|_| ()).unwrap_err().code(), "budget_per_day");
+}
+
+#[tokio::test]
+async fn nothing_is_drawn_before_the_owner_has_approved() {
+    with_books(|tx| {
+        let policy = Policy {
+            mode: Mode::Supervised,
+            ..POLICY
+        };
+        purse::set_policy(tx, &scout(), 1, &policy, 0)?;
+        let Begun::Asked(asked) = begin(tx, &scout(), &payment("a", 50_000), 1)? else {
+            panic!("nobody was asked");
+        };
+        assert_eq!(account(tx, &Account::OtherWallets), (0, 0));
+        assert!(find(tx, "a")?.is_none());
+        purse::approve(tx, asked.id, 2)?;
+        assert!(matches!(
+            begin(tx, &scout(), &payment("b", 50_000), 3)?,
+            Begun::Asked(_)
+        ));
+        assert!(matches!(
+            begin(tx, &scout(), &payment("a", 50_000), 3)?,
+            Begun::Now
+        ));
+        assert_eq!(account(tx, &Account::Purse(scout())), (60_000, 60_000));
+        Ok(())
+    })
+    .await
+    .unwrap();
 }

@@ -9,8 +9,8 @@ use wallet::nwc::{
 };
 use wallet::purse::PurseName;
 
-use super::book::{self, BackedPayment, End};
-use crate::error::Result;
+use super::book::{self, BackedPayment, Begun, End};
+use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 use crate::nwc::lightning::PurseLightning;
 
@@ -130,13 +130,13 @@ impl Node {
     async fn pay_backed(&self, purse: &PurseName, payment: &Payment) -> Result<PaymentState> {
         let _guard = self.inner.payments.lock(&lock_key(&payment.key)).await;
         let (name, new) = (purse.clone(), payment.clone());
-        let known = self
-            .inner
-            .db
-            .write(move |tx| book::begin(tx, &name, &new, now_ms()))
-            .await?;
-        if let Some(known) = known {
-            return Ok(known.payment_state());
+        let begin = move |tx: &rusqlite::Transaction<'_>| book::begin(tx, &name, &new, now_ms());
+        match self.inner.db.write(begin).await? {
+            Begun::Now => {}
+            Begun::Before(known) => return Ok(known.payment_state()),
+            Begun::Asked(approval) => {
+                return Err(NodeError::ApprovalNeeded(Box::new((*approval).into())));
+            }
         }
         let wallet = self.backing(purse).await?;
         let amount_msat = Some(payment.amount_msat);

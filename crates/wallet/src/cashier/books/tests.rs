@@ -5,7 +5,7 @@ use super::*;
 fn books() -> Connection {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(ledger::SCHEMA).unwrap();
-    db.execute_batch(crate::purse::SCHEMA).unwrap();
+    crate::purse::prepare(&db).unwrap();
     db.execute_batch(SCHEMA).unwrap();
     follow(
         &db,

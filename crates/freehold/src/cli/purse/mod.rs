@@ -1,17 +1,22 @@
 //! `freehold purse`
 
-use clap::{Args, Subcommand};
-use node::lightning::{PursePayment, PursePaymentState};
-use node::{NewPurse, PurseName, PurseView, Revoked};
-use serde_json::json;
+mod narrow;
+mod policy;
 
+use clap::Subcommand;
+use node::lightning::{PursePayment, PursePaymentState};
+use node::{NewPurse, PolicySat, PurseName, PurseView, Revoked};
+use serde_json::{Value, json};
+
+use self::policy::PolicyFlags;
 use super::args::purse_name;
 use super::nwc;
 use super::table::{pairs, table};
+use crate::api::approvals::DisputeInput;
 use crate::api::lightning::PursePayInput;
-use crate::api::purses::{AmountInput, BudgetInput, PurseInput};
+use crate::api::purses::{AmountInput, PolicyInput, PurseInput};
 use crate::client::Client;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::when;
 
@@ -19,12 +24,34 @@ use crate::when;
 #[derive(Debug, Subcommand)]
 pub enum PurseCommand {
     /// Make a purse for an agent, and show its token once
+    ///
+    /// Unless told otherwise it may spend 100 sat in one payment, 1000 in any 24 hours and 10000 ever, on anything, and
+    /// nobody is asked.
     New {
         /// 1 to 32 of a-z, 0-9 and `-`, beginning with a letter
         #[arg(value_parser = purse_name)]
         name: PurseName,
         #[command(flatten)]
-        limits: Limits,
+        flags: PolicyFlags,
+    },
+    /// Change what a purse may spend; what you don't name stays as it is
+    Policy {
+        /// Which
+        #[arg(value_parser = purse_name)]
+        name: PurseName,
+        #[command(flatten)]
+        flags: PolicyFlags,
+    },
+    /// Make a token that may do less, for a sub-agent; needs no node
+    Narrow(narrow::NarrowArgs),
+    /// Say that a payment wasn't worth its money: a purse whose mode is earned is supervised from now on
+    Dispute {
+        /// The payment's id, an invoice's payment hash, or an id in the ledger
+        payment: String,
+        /// What was wrong with it
+        #[arg(long, env = "FREEHOLD_PURSE_REASON", hide_env = true)]
+        #[arg(value_name = "TEXT", default_value = "")]
+        reason: String,
     },
     /// List all purses
     List,
@@ -70,48 +97,38 @@ pub enum PurseCommand {
     },
 }
 
-/// Limits that hold whatever the agent does; fees count.
-#[derive(Debug, Args)]
-pub struct Limits {
-    /// The most in one payment [default: 100]
-    #[arg(
-        long,
-        env = "FREEHOLD_PURSE_PER_PAYMENT_SAT",
-        hide_env = true,
-        value_name = "SAT"
-    )]
-    per_payment_sat: Option<u64>,
-    /// The most in any 24 hours [default: 1000]
-    #[arg(
-        long,
-        env = "FREEHOLD_PURSE_PER_DAY_SAT",
-        hide_env = true,
-        value_name = "SAT"
-    )]
-    per_day_sat: Option<u64>,
-    /// The most ever [default: 10000]
-    #[arg(
-        long,
-        env = "FREEHOLD_PURSE_TOTAL_SAT",
-        hide_env = true,
-        value_name = "SAT"
-    )]
-    total_sat: Option<u64>,
-}
+pub use narrow::run as narrow;
 
 pub async fn run(output: Output, client: &Client, command: PurseCommand) -> Result<()> {
     match command {
-        PurseCommand::New { name, limits } => {
-            let budget = BudgetInput {
-                per_payment_sat: limits.per_payment_sat,
-                per_day_sat: limits.per_day_sat,
-                total_sat: limits.total_sat,
-            };
+        PurseCommand::New { name, flags } => {
+            let mut policy = PolicySat::default();
+            flags.apply(&mut policy);
             let name = name.to_string();
             let purse = client
-                .post("/api/purses", &PurseInput { name, budget })
+                .post("/api/purses", &PurseInput { name, policy })
                 .await?;
             output.show(purse, created)
+        }
+        PurseCommand::Policy { name, flags } => {
+            let path = format!("/api/purses/{name}");
+            let purse = read(client.get(&path).await?)?;
+            let (version, mut policy) = (purse.policy_version, purse.policy);
+            flags.apply(&mut policy);
+            let input = PolicyInput { version, policy };
+            let purse = client.post(&format!("{path}/policy"), &input).await?;
+            output.show(purse, |purse| shown(&purse))
+        }
+        PurseCommand::Narrow(args) => narrow(output, &args),
+        PurseCommand::Dispute { payment, reason } => {
+            let input = DisputeInput { payment, reason };
+            let purse = client.post("/api/disputes", &input).await?;
+            output.show(purse, |purse: PurseView| {
+                format!(
+                    "noted against purse {}, which is {} now",
+                    purse.name, purse.policy.mode
+                )
+            })
         }
         PurseCommand::List => output.show(client.get("/api/purses").await?, listed),
         PurseCommand::Show { name } => {
@@ -149,6 +166,11 @@ pub async fn run(output: Output, client: &Client, command: PurseCommand) -> Resu
     }
 }
 
+fn read(purse: Value) -> Result<PurseView> {
+    serde_json::from_value(purse)
+        .map_err(|error| Failure::ours("answer_unreadable", format!("the node's answer: {error}")))
+}
+
 fn paid(payment: PursePayment) -> String {
     let (purse, amount_sat) = (&payment.purse, payment.amount_sat);
     match payment.state {
@@ -182,9 +204,9 @@ fn listed(purses: Vec<PurseView>) -> String {
             purse.name.to_string(),
             purse.balance_sat.to_string(),
             purse.reserved_sat.to_string(),
-            format!("{}/{}", purse.spent_day_sat, purse.budget.per_day_sat),
-            format!("{}/{}", purse.spent_total_sat, purse.budget.total_sat),
-            purse.budget.per_payment_sat.to_string(),
+            format!("{}/{}", purse.spent_day_sat, purse.policy.per_day_sat),
+            format!("{}/{}", purse.spent_total_sat, purse.policy.total_sat),
+            purse.policy.per_payment_sat.to_string(),
             state(purse).to_owned(),
         ]
     };
@@ -204,32 +226,14 @@ fn listed(purses: Vec<PurseView>) -> String {
 }
 
 fn shown(purse: &PurseView) -> String {
-    let budget = &purse.budget;
     let revoked = purse.revoked_ms.map(|ms| ("revoked", when::utc(ms)));
     let mut lines = vec![
         ("purse", purse.name.to_string()),
         ("balance", format!("{} sat", purse.balance_sat)),
         ("reserved", format!("{} sat", purse.reserved_sat)),
-        (
-            "per payment",
-            format!("at most {} sat", budget.per_payment_sat),
-        ),
-        (
-            "24 hours",
-            format!(
-                "{} of {} sat spent",
-                purse.spent_day_sat, budget.per_day_sat
-            ),
-        ),
-        (
-            "in total",
-            format!(
-                "{} of {} sat spent",
-                purse.spent_total_sat, budget.total_sat
-            ),
-        ),
-        ("created", when::utc(purse.created_ms)),
     ];
+    lines.extend(policy::lines(purse));
+    lines.push(("created", when::utc(purse.created_ms)));
     lines.extend(revoked);
     pairs(&lines)
 }
@@ -237,6 +241,6 @@ fn shown(purse: &PurseView) -> String {
 fn state(purse: &PurseView) -> &'static str {
     match purse.revoked_ms {
         Some(_) => "revoked",
-        None => "open",
+        None => purse.policy.mode.as_str(),
     }
 }

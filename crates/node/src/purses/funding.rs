@@ -1,12 +1,12 @@
-//! Purses: made, funded, shown, revoked.
+//! Purses are funded: from what the owner has, the rest from the mint.
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use wallet::cashier::books::{Holder, PaymentState};
 use wallet::ledger::{self, Account, NewTransfer};
-use wallet::purse::{self, Budget, Purse, PurseName, PurseToken};
+use wallet::purse::{self, PurseName};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
 
+use super::PurseView;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -19,66 +19,6 @@ CREATE TABLE IF NOT EXISTS fundings (
     created_ms  INTEGER NOT NULL
 ) STRICT;
 ";
-
-/// A purse's limits in satoshi; fees count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BudgetSat {
-    /// In one payment.
-    pub per_payment_sat: u64,
-    /// In any 24 hours.
-    pub per_day_sat: u64,
-    /// Ever.
-    pub total_sat: u64,
-}
-
-impl Default for BudgetSat {
-    fn default() -> Self {
-        Self {
-            per_payment_sat: 100,
-            per_day_sat: 1_000,
-            total_sat: 10_000,
-        }
-    }
-}
-
-/// A purse as it stands.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PurseView {
-    /// Its name.
-    pub name: PurseName,
-    /// What it can still spend.
-    pub balance_sat: u64,
-    /// What is reserved for payments whose end isn't known yet.
-    pub reserved_sat: u64,
-    /// Spent or reserved in the last 24 hours.
-    pub spent_day_sat: u64,
-    /// Spent or reserved ever.
-    pub spent_total_sat: u64,
-    /// Its limits.
-    pub budget: BudgetSat,
-    /// Made at, Unix milliseconds.
-    pub created_ms: i64,
-    /// Revoked at, Unix milliseconds.
-    pub revoked_ms: Option<i64>,
-}
-
-/// A purse that was just made.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NewPurse {
-    /// The purse.
-    pub purse: PurseView,
-    /// Its bearer token. It is shown this once; the node keeps only its hash.
-    pub token: String,
-}
-
-/// A purse that was just revoked.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Revoked {
-    /// The purse.
-    pub purse: PurseView,
-    /// What went back to the owner.
-    pub returned_sat: u64,
-}
 
 /// A funding that the mint hasn't delivered yet.
 struct Funding {
@@ -95,60 +35,6 @@ const FUNDING_MAX_MS: i64 = 2 * 60 * 60 * 1_000;
 const FUNDING_FEE_MAX_MSAT: u64 = 50_000;
 
 impl Node {
-    /// Makes a purse with no money in it.
-    ///
-    /// # Errors
-    /// `purse_exists`, or a database error.
-    pub async fn purse_new(&self, name: PurseName, budget: BudgetSat) -> Result<NewPurse> {
-        let token = PurseToken::new(rand::random());
-        let limits = Budget {
-            per_payment_msat: sat_to_msat(budget.per_payment_sat),
-            per_day_msat: sat_to_msat(budget.per_day_sat),
-            total_msat: sat_to_msat(budget.total_sat),
-        };
-        let secret = token.clone();
-        let purse = self
-            .inner
-            .db
-            .write(move |tx| -> Result<_> {
-                let purse = purse::create(tx, &name, &limits, &secret, now_ms())?;
-                view(tx, &purse)
-            })
-            .await?;
-        Ok(NewPurse {
-            purse,
-            token: token.expose().to_owned(),
-        })
-    }
-
-    /// All purses, by name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn purse_list(&self) -> Result<Vec<PurseView>> {
-        self.inner
-            .db
-            .write(|tx| {
-                purse::list(tx)?
-                    .iter()
-                    .map(|purse| view(tx, purse))
-                    .collect()
-            })
-            .await
-    }
-
-    /// One purse.
-    ///
-    /// # Errors
-    /// `purse_unknown`, or a database error.
-    pub async fn purse_show(&self, name: &PurseName) -> Result<PurseView> {
-        let name = name.clone();
-        self.inner
-            .db
-            .write(move |tx| view(tx, &purse::find(tx, &name)?))
-            .await
-    }
-
     /// Puts money into a purse: the owner's own first, the rest from the mint (which on
     /// `play` makes it out of nothing).
     ///
@@ -307,26 +193,6 @@ impl Node {
             })
             .await
     }
-
-    /// Makes a purse's token worthless, and gives its money back to the owner.
-    ///
-    /// # Errors
-    /// `purse_unknown`, or a database error.
-    pub async fn purse_revoke(&self, name: &PurseName) -> Result<Revoked> {
-        let name = name.clone();
-        self.inner
-            .db
-            .write(move |tx| -> Result<_> {
-                let id = format!("revoke:{}", Uuid::now_v7());
-                let returned_msat = purse::revoke(tx, &name, &id, now_ms())?;
-                let purse = view(tx, &purse::find(tx, &name)?)?;
-                Ok(Revoked {
-                    purse,
-                    returned_sat: returned_msat / MSAT_PER_SAT,
-                })
-            })
-            .await
-    }
 }
 
 /// Keeps a live funding and recovery apart.
@@ -351,24 +217,4 @@ fn fund(
         now_ms: now_ms(),
     };
     Ok(ledger::transfer(db, &transfer)?)
-}
-
-fn view(db: &rusqlite::Connection, purse: &Purse) -> Result<PurseView> {
-    let account = ledger::ensure_account(db, &Account::Purse(purse.name.clone()))?;
-    let spent = purse.spent(db, now_ms())?;
-    let sat = |msat: u64| msat / MSAT_PER_SAT;
-    Ok(PurseView {
-        name: purse.name.clone(),
-        balance_sat: sat(account.available_msat().max(0).unsigned_abs()),
-        reserved_sat: sat(account.reserved_msat.max(0).unsigned_abs()),
-        spent_day_sat: sat(spent.day_msat),
-        spent_total_sat: sat(spent.total_msat),
-        budget: BudgetSat {
-            per_payment_sat: sat(purse.budget.per_payment_msat),
-            per_day_sat: sat(purse.budget.per_day_msat),
-            total_sat: sat(purse.budget.total_msat),
-        },
-        created_ms: purse.created_ms,
-        revoked_ms: purse.revoked_ms,
-    })
 }
