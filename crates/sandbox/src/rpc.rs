@@ -10,17 +10,21 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bitcoin::consensus::encode::{deserialize, serialize_hex};
-use bitcoin::{Address, BlockHash, Network, Txid, Work};
+use bitcoin::{Address, Amount, BlockHash, Network, Txid, Work};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Error;
 use crate::index::Record;
+use crate::mempool::{Entry, RELAY_FEE_MIN_SAT_PER_VB};
 use crate::server::Shared;
 use crate::world::World;
 
 /// As many as are mined or abandoned in one go.
 const BLOCKS_MAX: u32 = 1_000;
+
+/// Bitcoin Core speaks of bitcoin for a thousand virtual bytes.
+const SAT_PER_VB_IN_BTC_PER_KVB: f64 = 1.0e-5;
 
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
@@ -98,6 +102,8 @@ fn dispatch(world: &mut World, method: &str, params: &[Value]) -> Result<Value, 
         "getblockhash" => block_hash(world, params),
         "getblockheader" => block_header(world, params),
         "getblock" => block(world, params),
+        "getmempoolinfo" => Ok(mempool_info(world)),
+        "getmempoolentry" => mempool_entry(world, params),
         "getrawmempool" => Ok(mempool(world)),
         "getrawtransaction" => raw_transaction(world, params),
         "estimatesmartfee" => estimate(world, params),
@@ -218,13 +224,43 @@ fn mempool(world: &World) -> Value {
     arrivals.map(|(txid, _)| json!(txid.to_string())).collect()
 }
 
-/// As of a node without an index: transactions that wait.
-fn raw_transaction(world: &World, params: &[Value]) -> Result<Value, Fault> {
+fn mempool_info(world: &World) -> Value {
+    let entries = world.mempool.arrivals();
+    let fee_min = RELAY_FEE_MIN_SAT_PER_VB as f64 * SAT_PER_VB_IN_BTC_PER_KVB;
+    json!({
+        "loaded": true,
+        "size": entries.len(),
+        "bytes": entries.iter().map(|(_, entry)| entry.vsize_vb).sum::<u64>(),
+        "mempoolminfee": fee_min,
+        "minrelaytxfee": fee_min,
+    })
+}
+
+fn mempool_entry(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    let entry = waiting(world, params)?;
+    Ok(json!({
+        "vsize": entry.vsize_vb,
+        "weight": entry.tx.weight().to_wu(),
+        "time": entry.arrived_s,
+        "height": entry.arrived_height,
+        "fees": { "base": Amount::from_sat(entry.fee_sat).to_btc() },
+    }))
+}
+
+/// The waiting transaction that the first parameter names.
+fn waiting<'a>(world: &'a World, params: &[Value]) -> Result<&'a Entry, Fault> {
     let txid = params.first().and_then(Value::as_str);
     let txid = txid.ok_or_else(|| wrong_type("txid"))?;
     let txid: Txid = txid
         .parse()
         .map_err(|_| (INVALID_PARAMETER, "txid must be of length 64".to_owned()))?;
+    let entry = world.mempool.get(&txid);
+    entry.ok_or_else(|| (NOT_FOUND, "No such mempool transaction".to_owned()))
+}
+
+/// As of a node without an index: transactions that wait.
+fn raw_transaction(world: &World, params: &[Value]) -> Result<Value, Fault> {
+    let entry = waiting(world, params)?;
     if params
         .get(1)
         .is_some_and(|verbose| verbose.as_bool() == Some(true))
@@ -232,14 +268,11 @@ fn raw_transaction(world: &World, params: &[Value]) -> Result<Value, Fault> {
         let why = "the sandbox shows transactions in hex only";
         return Err((INVALID_PARAMETER, why.into()));
     }
-    let entry = world.mempool.get(&txid);
-    let entry = entry.ok_or_else(|| (NOT_FOUND, "No such mempool transaction".to_owned()))?;
     Ok(json!(serialize_hex(&entry.tx)))
 }
 
 /// In bitcoin for a thousand bytes; the same for every target.
 fn estimate(world: &World, params: &[Value]) -> Result<Value, Fault> {
-    const SAT_PER_VB_IN_BTC_PER_KVB: f64 = 1.0e-5;
     let target = params.first().and_then(Value::as_u64);
     let target = target.ok_or_else(|| wrong_type("conf_target"))?;
     let estimates = world.fee_estimates_sat_per_vb();

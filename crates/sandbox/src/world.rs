@@ -174,13 +174,13 @@ impl World {
         let waiting = self.mempool.drain();
         for tx in lost.into_iter().chain(waiting) {
             // What is refused now has lost its coins with the old branch, as in any mempool.
-            let _ = self.mempool.accept(tx, &self.index);
+            let _ = self.mempool.accept(tx, &self.index, now_s());
         }
     }
 
     /// Offers a transaction to the mempool.
     pub(crate) fn submit(&mut self, tx: Transaction) -> Result<Txid, Reject> {
-        self.mempool.accept(tx, &self.index)
+        self.mempool.accept(tx, &self.index, now_s())
     }
 
     /// Pays from the miner's wallet.

@@ -10,6 +10,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use bitcoin::{OutPoint, Transaction, TxOut, Txid};
 
+pub(crate) use self::rules::RELAY_FEE_MIN_SAT_PER_VB;
 use crate::Reject;
 use crate::index::{Coin, Spend};
 
@@ -42,6 +43,10 @@ pub(crate) struct Entry {
     pub(crate) sigops: usize,
     /// Counts arrivals. Parents always have a lower one than their children.
     pub(crate) arrival: u64,
+    /// When it arrived, Unix seconds.
+    pub(crate) arrived_s: u32,
+    /// The chain's height then.
+    pub(crate) arrived_height: u32,
 }
 
 impl Entry {
@@ -86,7 +91,12 @@ pub(crate) struct Mempool {
 
 impl Mempool {
     /// Takes a transaction, if the rules allow it. What it replaces is thrown out.
-    pub(crate) fn accept(&mut self, tx: Transaction, view: &impl View) -> Result<Txid, Reject> {
+    pub(crate) fn accept(
+        &mut self,
+        tx: Transaction,
+        view: &impl View,
+        now_s: u32,
+    ) -> Result<Txid, Reject> {
         let txid = tx.compute_txid();
         if self.entries.contains_key(&txid) {
             return Err(Reject::InMempool(txid));
@@ -119,6 +129,8 @@ impl Mempool {
             vsize_vb,
             sigops,
             arrival: self.arrivals,
+            arrived_s: now_s,
+            arrived_height: view.next_height().saturating_sub(1),
         };
         self.insert(txid, entry);
         Ok(txid)

@@ -16,7 +16,7 @@ const WEIGHT_MAX_WU: u64 = 400_000;
 /// Without its witness a transaction has at least 65 bytes: one of 64 could pass for a node of the Merkle tree.
 const WEIGHT_MIN_WU: u64 = 65 * 4;
 /// What a virtual byte must pay to be relayed.
-pub(super) const RELAY_FEE_MIN_SAT_PER_VB: u64 = 1;
+pub(crate) const RELAY_FEE_MIN_SAT_PER_VB: u64 = 1;
 /// A fifth of what a block may have: no more signature checks are relayed in one transaction.
 const SIGOPS_MAX: usize = 16_000;
 /// BIP 68 counts time in units of 2^9 seconds.

@@ -1,7 +1,9 @@
 //! What the chain does to channels: closes, delays and reorganisations.
 
+use crate::regtest::lightning_source;
 use crate::support::{
-    CHANNEL_SAT, COINS_SAT, World, channels_sat, invoice, pay, request, succeeded, until, usable,
+    CHANNEL_SAT, COINS_SAT, World, channels_sat, invoice, open, pay, request, succeeded, until,
+    usable,
 };
 
 /// Less than this goes to the miners in any of these tests.
@@ -26,7 +28,7 @@ async fn a_forced_close_gives_the_money_back_after_its_delay() {
     alice.force_close_channel(channel.id).await.unwrap();
     assert!(alice.channels().await.unwrap().is_empty());
     until("the close is sent", || async {
-        !world.sandbox.mempool_txids().is_empty()
+        !world.chain.mempool_txids().is_empty()
     })
     .await;
     world.mine(6, &[&alice]).await;
@@ -55,7 +57,7 @@ async fn a_close_together_gives_the_money_back_at_once() {
     let channel = bob.channels().await.unwrap().remove(0);
     bob.close_channel(channel.id).await.unwrap();
     until("the close is sent", || async {
-        !world.sandbox.mempool_txids().is_empty()
+        !world.chain.mempool_txids().is_empty()
     })
     .await;
     world.mine(6, &[&alice, &bob]).await;
@@ -80,7 +82,7 @@ async fn a_reorganisation_of_six_blocks_is_survived() {
     // While the channel is opened: its transaction waits again, and is mined again.
     world.open_channel(&alice, &bob).await;
     world.mine(3, &[&alice, &bob]).await;
-    world.sandbox.reorg(3).unwrap();
+    world.chain.reorg(3).unwrap();
     for node in [&alice, &bob] {
         node.sync().await.unwrap();
     }
@@ -88,7 +90,7 @@ async fn a_reorganisation_of_six_blocks_is_survived() {
     usable(&alice, &bob).await;
     usable(&bob, &alice).await;
     // When it is open: six blocks on top of it go away.
-    world.sandbox.reorg(6).unwrap();
+    world.chain.reorg(6).unwrap();
     for node in [&alice, &bob] {
         node.sync().await.unwrap();
     }
@@ -105,7 +107,7 @@ async fn a_channel_whose_own_block_goes_away_gives_its_money_back() {
     let (alice, bob) = world.pair().await;
     let text = invoice(&bob, AMOUNT_MSAT).await.text;
     assert!(succeeded(&pay(&alice, request(&text)).await));
-    world.sandbox.reorg(6).unwrap();
+    world.chain.reorg(6).unwrap();
     for node in [&alice, &bob] {
         node.sync().await.unwrap();
     }
@@ -127,7 +129,7 @@ async fn a_channel_whose_own_block_goes_away_gives_its_money_back() {
 async fn payments_need_no_chain_source_but_starting_does() {
     let world = World::new();
     let (alice, bob) = world.pair().await;
-    world.sandbox.pause_api(true);
+    world.chain.pause_api(true);
     let away = alice.sync().await.unwrap_err();
     assert_eq!(away.code(), "lightning_chain_unreachable");
     let text = invoice(&bob, AMOUNT_MSAT).await.text;
@@ -136,11 +138,54 @@ async fn payments_need_no_chain_source_but_starting_does() {
     let config = world.config("alice");
     let again = wallet::lightning::Lightning::open(config, std::sync::Arc::new(())).await;
     assert_eq!(again.unwrap_err().code(), "lightning_chain_unreachable");
-    world.sandbox.pause_api(false);
+    world.chain.pause_api(false);
     let alice = world.open("alice").await;
     world.mine(1, &[&alice, &bob]).await;
-    assert_eq!(alice.status().await.height, world.sandbox.tip().height);
+    assert_eq!(alice.status().await.height, world.chain.tip().height);
     crate::support::connect(&alice, &bob).await;
     let text = invoice(&bob, AMOUNT_MSAT).await.text;
     assert!(succeeded(&pay(&alice, request(&text)).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_follows_the_chain_by_a_bitcoin_nodes_rpc() {
+    let world = World::new();
+    let by_rpc = || {
+        let mut config = world.config("alice");
+        if !world.chain.is_core() {
+            let host = world.chain.url();
+            let host = host.trim_start_matches("http://");
+            config.chain = lightning_source(format!("http://any:login@{host}"));
+        }
+        open(config)
+    };
+    let (alice, bob) = (by_rpc().await, world.node("bob").await);
+    world.fund(&alice).await;
+    world.channel(&alice, &bob).await;
+    let text = invoice(&bob, AMOUNT_MSAT).await.text;
+    assert!(succeeded(&pay(&alice, request(&text)).await));
+
+    // Six blocks are taken back, and it is started anew.
+    world.mine(6, &[&alice, &bob]).await;
+    world.chain.reorg(6).unwrap();
+    alice.sync().await.unwrap();
+    assert_eq!(alice.status().await.height, world.chain.tip().height);
+    alice.stop().await;
+    let alice = by_rpc().await;
+    crate::support::connect(&alice, &bob).await;
+
+    let channel = alice.channels().await.unwrap().remove(0);
+    alice.close_channel(channel.id).await.unwrap();
+    until("the close is sent", || async {
+        !world.chain.mempool_txids().is_empty()
+    })
+    .await;
+    world.mine(6, &[&alice, &bob]).await;
+    until("the money is back", || async {
+        world.mine(1, &[&alice]).await;
+        let has = alice.balances().await.unwrap();
+        let all_sat = COINS_SAT - CHANNEL_SAT / 2 - AMOUNT_MSAT / 1_000;
+        nearly(has.onchain_total_sat, all_sat)
+    })
+    .await;
 }

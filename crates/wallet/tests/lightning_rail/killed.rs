@@ -145,7 +145,7 @@ async fn resolve(world: &World, alice: &Lightning, bob: &Lightning, asked: &Aske
         if payment.status.is_final() {
             return succeeded(&payment);
         }
-        if world.sandbox.tip().height < 2_000 {
+        if world.chain.tip().height < 2_000 {
             // Blocks don't hurt a channel that is open.
             world.mine(3, &[alice, bob]).await;
         }
@@ -162,7 +162,7 @@ async fn every_kill_resolves(is_offer: bool) {
     let (mut unsent, mut closes, mut writes) = (0, 0, 0);
     loop {
         let before_msat = received_msat(&bob).await;
-        let was_killed = kill_after(writes, &dir, world.sandbox.url(), &bob, &asked).await;
+        let was_killed = kill_after(writes, &dir, world.chain.lightning_url(), &bob, &asked).await;
 
         let alice = world.open("alice").await;
         let is_paid = resolve(&world, &alice, &bob, &asked).await;

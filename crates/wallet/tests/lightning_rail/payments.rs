@@ -109,7 +109,7 @@ async fn a_payment_is_held_until_it_is_claimed_or_failed() {
             }
         };
         assert_eq!((claimable, amount_msat), (hash, AMOUNT_MSAT));
-        assert!(deadline_height > world.sandbox.tip().height);
+        assert!(deadline_height > world.chain.tip().height);
         let pending = alice.payment(id).await.unwrap().unwrap();
         assert_eq!(pending.status, PaymentStatus::Pending);
         if is_claimed {
@@ -187,7 +187,7 @@ async fn a_channel_is_bought_just_in_time_and_fees_are_limited() {
 
     // The seller sends the channel's transaction once it has its fee.
     until("the channel is sent", || async {
-        !world.sandbox.mempool_txids().is_empty()
+        !world.chain.mempool_txids().is_empty()
     })
     .await;
 

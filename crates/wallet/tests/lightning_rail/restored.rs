@@ -34,13 +34,13 @@ async fn a_lost_node_gets_its_part_of_the_channels_back() {
     assert_eq!((first.is_done(), first.done), (false, 0), "{first:?}");
     let funding = backup.channels[0].funding;
     until("the peer closes the channel", || async {
-        !world.sandbox.mempool_txids().is_empty()
+        !world.chain.mempool_txids().is_empty()
     })
     .await;
     // What is sent is the newest state, by the peer: our part is what it was in the end.
     let ours_sat = CHANNEL_SAT / 2 - 30_000 - 5_000 - 7_000 + 2_000;
-    let closing = world.sandbox.mempool_txids().into_iter().find_map(|txid| {
-        let tx = world.sandbox.transaction(&txid)?;
+    let closing = world.chain.mempool_txids().into_iter().find_map(|txid| {
+        let tx = world.chain.transaction(&txid)?;
         let spends = tx
             .input
             .iter()

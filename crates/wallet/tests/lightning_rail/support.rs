@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sandbox::Sandbox;
 use wallet::lightning::{
-    ChainSource, Event, Invoice, InvoiceRequest, Lightning, LightningConfig, OpenChannel,
-    PayRequest, Payable, Payment, PaymentStatus,
+    Event, Invoice, InvoiceRequest, Lightning, LightningConfig, OpenChannel, PayRequest, Payable,
+    Payment, PaymentStatus,
 };
+
+use crate::regtest::{Regtest, lightning_source};
 
 /// Nothing takes as long; who waits longer waits for ever.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,20 +20,24 @@ pub const COINS_SAT: u64 = 2_000_000;
 pub const CHANNEL_SAT: u64 = 1_000_000;
 
 pub struct World {
-    pub sandbox: Sandbox,
+    pub chain: Regtest,
     pub dir: tempfile::TempDir,
 }
 
 impl World {
     pub fn new() -> Self {
         Self {
-            sandbox: Sandbox::start().unwrap(),
+            chain: Regtest::start(),
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
     pub fn config(&self, name: &str) -> LightningConfig {
-        config(&self.dir.path().join(name), name, self.sandbox.url())
+        config(
+            &self.dir.path().join(name),
+            name,
+            self.chain.lightning_url(),
+        )
     }
 
     pub async fn open(&self, name: &str) -> Lightning {
@@ -48,9 +53,15 @@ impl World {
 
     pub async fn fund(&self, node: &Lightning) {
         let address = node.new_address().await.unwrap();
-        self.sandbox.fund(address, COINS_SAT).unwrap();
-        self.sandbox.mine(1).unwrap();
+        let before_sat = node.balances().await.unwrap().onchain_total_sat;
+        self.chain.fund(address, COINS_SAT).unwrap();
+        self.chain.mine(1).unwrap();
         node.sync().await.unwrap();
+        // By RPC, a first sync may only join one that began before the block.
+        until("its coins are there", || async {
+            node.balances().await.unwrap().onchain_total_sat >= before_sat + COINS_SAT
+        })
+        .await;
     }
 
     /// Two nodes with a channel, which the first one opened, and in which both have half.
@@ -84,15 +95,15 @@ impl World {
                 break funding.txid;
             }
         };
-        let sandbox = &self.sandbox;
+        let chain = &self.chain;
         until("the funding is sent", || async {
-            sandbox.confirmations(&funding).is_some()
+            chain.confirmations(&funding).is_some()
         })
         .await;
     }
 
     pub async fn mine(&self, blocks: u32, nodes: &[&Lightning]) {
-        self.sandbox.mine(blocks).unwrap();
+        self.chain.mine(blocks).unwrap();
         for node in nodes {
             node.sync().await.unwrap();
         }
@@ -103,7 +114,7 @@ pub fn config(dir: &std::path::Path, name: &str, url: String) -> LightningConfig
     let mut seed = [0x5e; 64];
     seed[..name.len()].copy_from_slice(name.as_bytes());
     let network = bitcoin::Network::Regtest;
-    let chain = ChainSource::Esplora { url };
+    let chain = lightning_source(url);
     let mut config = LightningConfig::new(network, dir.to_path_buf(), seed, chain);
     config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
     config.alias = Some(name.to_owned());

@@ -28,7 +28,7 @@ async fn named_coins_are_spent_and_no_others() {
         .send("b", &request(15_000), 2.0, world.now_ms())
         .await;
     let spend = spend.unwrap();
-    let tx = world.sandbox.transaction(&spend.txid.parse().unwrap());
+    let tx = world.chain.transaction(&spend.txid.parse().unwrap());
     let inputs = tx.unwrap().input;
     assert_eq!(inputs.len(), 1);
     assert_eq!(inputs[0].previous_output, chosen);
@@ -115,14 +115,14 @@ async fn what_is_mined_by_us_is_spendable_when_it_is_old_enough() {
     let wallet = world.wallet(1).await;
     let address = wallet.address().await.unwrap().address;
     world
-        .sandbox
+        .chain
         .mine_to(crate::world::read(&address), 1)
         .unwrap();
     world.sync(&wallet).await;
     let balance = wallet.balance().await.unwrap();
     assert_eq!(balance.confirmed_sat, 0);
     assert!(balance.immature_sat > 0);
-    world.sandbox.mine(99).unwrap();
+    world.chain.mine(99).unwrap();
     world.sync(&wallet).await;
     let balance = wallet.balance().await.unwrap();
     assert_eq!(balance.immature_sat, 0);

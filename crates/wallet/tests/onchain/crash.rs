@@ -10,13 +10,13 @@ use crate::world::{World, keys};
 async fn a_payment_that_was_recorded_and_not_sent_is_sent_once_after_a_restart() {
     let world = World::new();
     let wallet = world.funded(1, &[60_000, 40_000]).await;
-    world.sandbox.pause_api(true);
+    world.chain.pause_api(true);
     let spend = world
         .send(&wallet, "one", HowMuch::Sat(30_000))
         .await
         .unwrap();
     assert_eq!(spend.state, SpendState::Recorded);
-    assert!(world.sandbox.mempool_txids().is_empty());
+    assert!(world.chain.mempool_txids().is_empty());
     drop(wallet);
 
     let wallet = world.wallet(1).await;
@@ -31,7 +31,7 @@ async fn a_payment_that_was_recorded_and_not_sent_is_sent_once_after_a_restart()
             .count(),
         1
     );
-    world.sandbox.pause_api(false);
+    world.chain.pause_api(false);
     // The same payment, asked for again, is the same transaction.
     let again = world
         .send(&wallet, "one", HowMuch::Sat(30_000))
@@ -42,25 +42,25 @@ async fn a_payment_that_was_recorded_and_not_sent_is_sent_once_after_a_restart()
         (spend.txid.clone(), SpendState::Sent)
     );
     world.sync(&wallet).await;
-    assert_eq!(world.sandbox.mempool_txids(), [spend.txid.parse().unwrap()]);
+    assert_eq!(world.chain.mempool_txids(), [spend.txid.parse().unwrap()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_sends_what_is_recorded_without_being_asked() {
     let world = World::new();
     let wallet = world.funded(1, &[60_000]).await;
-    world.sandbox.pause_api(true);
+    world.chain.pause_api(true);
     let spend = world
         .send(&wallet, "one", HowMuch::Sat(30_000))
         .await
         .unwrap();
     drop(wallet);
-    world.sandbox.pause_api(false);
+    world.chain.pause_api(false);
     let wallet = world.wallet(1).await;
     world.sync(&wallet).await;
-    assert_eq!(world.sandbox.mempool_txids(), [spend.txid.parse().unwrap()]);
+    assert_eq!(world.chain.mempool_txids(), [spend.txid.parse().unwrap()]);
     assert_eq!(wallet.spends(1).await.unwrap()[0].state, SpendState::Sent);
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     let balance = wallet.balance().await.unwrap();
     assert_eq!(balance.confirmed_sat, 30_000 - spend.fee_sat);
@@ -74,7 +74,7 @@ async fn everything_is_restored_from_the_seed_alone() {
         .send(&wallet, "one", HowMuch::Sat(75_000))
         .await
         .unwrap();
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     let (balance, address) = (
         wallet.balance().await.unwrap(),

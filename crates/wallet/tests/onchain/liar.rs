@@ -24,7 +24,7 @@ impl Liar {
     async fn before(world: &World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let honest = world.sandbox.url().trim_start_matches("http://").to_owned();
+        let honest = world.chain.url().trim_start_matches("http://").to_owned();
         let lie: Arc<Mutex<Option<Lie>>> = Arc::default();
         let told = Arc::clone(&lie);
         let task = tokio::spawn(async move {
@@ -108,7 +108,7 @@ async fn money_in_a_block_is_believed_only_with_a_proof() {
         .await
         .unwrap();
     world.pay(&honest, 100_000).await;
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
 
     let liar = Liar::before(&world).await;
     let wallet = world.wallet_at("1.db", 1, liar.source()).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_source_that_goes_back_is_refused_and_nothing_is_forgotten() {
     let liar = Liar::before(&world).await;
     let wallet = world.wallet_at("1.db", 1, liar.source()).await.unwrap();
     world.pay(&wallet, 100_000).await;
-    world.sandbox.mine(3).unwrap();
+    world.chain.mine(3).unwrap();
     world.sync(&wallet).await;
     let tip = wallet.tip().await.unwrap();
     assert_eq!(tip.height, 104);

@@ -13,7 +13,19 @@ mod coins;
 mod crash;
 mod liar;
 mod psbts;
+#[path = "../regtest/mod.rs"]
+mod regtest;
 mod savings;
 mod spends;
 mod watching;
 mod world;
+
+#[test]
+fn the_same_on_bitcoin_core() {
+    regtest::on_bitcoin_core(&[
+        // Those lies are told by an Esplora server.
+        "liar::",
+        // Without an index of addresses, nobody knows which ones another wallet has used.
+        "savings::addresses_that_the_other_wallet_has_used",
+    ]);
+}

@@ -35,7 +35,7 @@ async fn one_watches_another_signs_and_the_first_sends() {
     let world = World::new();
     let watcher = watching(&world, 1).await;
     world.pay(&watcher, 100_000).await;
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&watcher).await;
     let request = SpendRequest::new(world.elsewhere(), HowMuch::Sat(40_000));
     let refusal = watcher.send("a", &request, 2.0, world.now_ms()).await;
@@ -75,7 +75,7 @@ async fn one_watches_another_signs_and_the_first_sends() {
         .await
         .unwrap();
     assert_eq!(again, sent);
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&watcher).await;
     assert_eq!(
         watcher.balance().await.unwrap().confirmed_sat,
@@ -95,7 +95,7 @@ async fn what_is_none_of_ours_or_nonsense_is_refused() {
     let world = World::new();
     let watcher = watching(&world, 1).await;
     world.pay(&watcher, 100_000).await;
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&watcher).await;
     let request = SpendRequest::new(world.elsewhere(), HowMuch::Sat(40_000));
     let made = watcher.psbt_create(&request, 2.0).await.unwrap();

@@ -49,7 +49,7 @@ async fn what_is_above_the_limit_is_swept_to_a_fresh_address_each_time() {
     assert_eq!(world.paid_sat(&sweep.txid, &first), amount_sat);
     // While it waits, nothing else happens.
     assert_eq!(reason(&world.sweep(&wallet, 0).await), Reason::UnderWay);
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     let left_sat = wallet.balance().await.unwrap().confirmed_sat;
     assert_eq!(left_sat, 550_000 - amount_sat - sweep.fee_sat);
@@ -67,7 +67,7 @@ async fn what_is_above_the_limit_is_swept_to_a_fresh_address_each_time() {
     assert_ne!(shown.next_address, first);
     assert_eq!(shown.next_index, index + 1);
     world.pay(&wallet, 100_000).await;
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     let attempt = world.sweep(&wallet, 0).await;
     let Decision::Sweep { amount_sat } = attempt.decision else {
         panic!("{attempt:?}");
@@ -93,7 +93,7 @@ async fn what_budgets_and_channels_need_is_never_touched() {
     );
     let wait = reason(&world.sweep(&wallet, 549_900).await);
     assert!(matches!(wait, Reason::TooLittle { .. }), "{wait:?}");
-    assert!(world.sandbox.mempool_txids().is_empty());
+    assert!(world.chain.mempool_txids().is_empty());
     world.sweep(&wallet, 400_000).await;
     let sweep = wallet.spends(1).await.unwrap().remove(0);
     let left_sat = 550_000 - sweep.amount_sat - sweep.fee_sat;
@@ -107,12 +107,12 @@ async fn what_budgets_and_channels_need_is_never_touched() {
 async fn it_waits_while_fees_are_high() {
     let world = World::new();
     let wallet = world.saving(&[550_000]).await;
-    world.sandbox.set_fee_estimate_sat_per_vb(5.0);
+    world.chain.set_fee_estimate_sat_per_vb(5.0);
     let wait = reason(&world.sweep(&wallet, 0).await);
     assert!(matches!(wait, Reason::FeesTooHigh { .. }), "{wait:?}");
     let last = savings::show(&wallet).await.unwrap().unwrap().last.unwrap();
     assert_eq!(reason(&last), wait, "the reason is shown");
-    world.sandbox.set_fee_estimate_sat_per_vb(4.9);
+    world.chain.set_fee_estimate_sat_per_vb(4.9);
     let attempt = world.sweep(&wallet, 0).await;
     assert!(
         matches!(attempt.decision, Decision::Sweep { .. }),
@@ -138,7 +138,7 @@ async fn only_what_is_in_a_block_and_not_frozen_counts() {
         "{left_sat} sat stay"
     );
     let tx = world
-        .sandbox
+        .chain
         .transaction(&sweep.txid.parse().unwrap())
         .unwrap();
     assert!(tx.input.iter().all(|input| input.previous_output != frozen));
@@ -151,11 +151,11 @@ async fn a_sweep_survives_a_restart_before_it_is_sent() {
     let first = savings::show(&wallet).await.unwrap().unwrap().next_address;
     world.sweep(&wallet, 0).await;
     let sweep = wallet.spends(1).await.unwrap().remove(0);
-    assert!(world.sandbox.evict(&sweep.txid.parse().unwrap()));
+    assert!(world.chain.evict(&sweep.txid.parse().unwrap()));
     drop(wallet);
     let wallet = world.wallet(1).await;
     assert_eq!(reason(&world.sweep(&wallet, 0).await), Reason::UnderWay);
-    assert_eq!(world.sandbox.mempool_txids(), [sweep.txid.parse().unwrap()]);
+    assert_eq!(world.chain.mempool_txids(), [sweep.txid.parse().unwrap()]);
     assert_eq!(world.paid_sat(&sweep.txid, &first), sweep.amount_sat);
 }
 
@@ -195,7 +195,7 @@ async fn addresses_that_the_other_wallet_has_used_are_passed_over() {
     world.sweep(&wallet, 0).await;
     let sweep = wallet.spends(1).await.unwrap().remove(0);
     assert_ne!(sweep.address.as_deref(), Some(shown.next_address.as_str()));
-    let paid = world.sandbox.transaction(&used).unwrap();
+    let paid = world.chain.transaction(&used).unwrap();
     let script = read(&sweep.address.unwrap()).script_pubkey();
     assert!(
         paid.output

@@ -12,7 +12,7 @@ async fn money_is_received_and_paid_on() {
     let txid = world.pay(&wallet, 100_000).await;
     let balance = wallet.balance().await.unwrap();
     assert_eq!((balance.confirmed_sat, balance.pending_sat), (0, 100_000));
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     assert_eq!(wallet.balance().await.unwrap().confirmed_sat, 100_000);
 
@@ -27,7 +27,7 @@ async fn money_is_received_and_paid_on() {
     assert_eq!(balance.confirmed_sat, 0);
     assert_eq!(balance.pending_sat, 70_000 - spend.fee_sat);
 
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     let balance = wallet.balance().await.unwrap();
     assert_eq!(balance.confirmed_sat, 70_000 - spend.fee_sat);
@@ -54,7 +54,7 @@ async fn all_is_sent_less_the_fee() {
         world.paid_sat(&spend.txid, &world.elsewhere()),
         spend.amount_sat
     );
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     assert_eq!(wallet.balance().await.unwrap().confirmed_sat, 0);
 }
@@ -72,7 +72,7 @@ async fn the_same_id_pays_once_and_another_request_has_no_right_to_it() {
         .await
         .unwrap();
     assert_eq!(first, again);
-    assert_eq!(world.sandbox.mempool_txids().len(), 1);
+    assert_eq!(world.chain.mempool_txids().len(), 1);
     let other = world
         .send(&wallet, "rent", HowMuch::Sat(10_001))
         .await
@@ -121,7 +121,7 @@ async fn what_makes_no_sense_is_refused_and_nothing_is_sent() {
         ..to(&there, 10_000)
     };
     assert_eq!(code(&bounded, 2.0).await, "fee_too_high");
-    assert!(world.sandbox.mempool_txids().is_empty());
+    assert!(world.chain.mempool_txids().is_empty());
     assert!(wallet.spends(10).await.unwrap().is_empty());
     assert_eq!(wallet.balance().await.unwrap().confirmed_sat, 100_000);
 
@@ -156,7 +156,7 @@ async fn what_the_network_refuses_was_not_paid_and_its_coins_are_free() {
     assert_eq!(again.unwrap_err().code(), "transaction_refused");
     world.sync(&wallet).await;
     assert_eq!(wallet.balance().await.unwrap().confirmed_sat, 100_000);
-    assert!(world.sandbox.mempool_txids().is_empty());
+    assert!(world.chain.mempool_txids().is_empty());
     world
         .send(&wallet, "dearer", HowMuch::Sat(10_000))
         .await
@@ -168,14 +168,14 @@ async fn a_payment_that_the_network_lost_is_sent_again() {
     let world = World::new();
     let (wallet, spend) = world.spender().await;
     let txid: Txid = spend.txid.parse().unwrap();
-    assert!(world.sandbox.evict(&txid));
+    assert!(world.chain.evict(&txid));
     world.sync(&wallet).await;
-    assert_eq!(world.sandbox.mempool_txids(), [txid]);
+    assert_eq!(world.chain.mempool_txids(), [txid]);
     // Its coin was never free.
     assert_eq!(wallet.balance().await.unwrap().confirmed_sat, 0);
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
-    assert_eq!(world.sandbox.confirmations(&txid), Some(1));
+    assert_eq!(world.chain.confirmations(&txid), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +185,7 @@ async fn money_of_others_that_has_no_block_yet_is_not_spent_but_own_change_is() 
     world.pay(&wallet, 100_000).await;
     let refusal = world.send(&wallet, "early", HowMuch::Sat(30_000)).await;
     assert_eq!(refusal.unwrap_err().code(), "onchain_insufficient");
-    world.sandbox.mine(1).unwrap();
+    world.chain.mine(1).unwrap();
     world.sync(&wallet).await;
     world
         .send(&wallet, "one", HowMuch::Sat(30_000))
@@ -195,5 +195,5 @@ async fn money_of_others_that_has_no_block_yet_is_not_spent_but_own_change_is() 
         .send(&wallet, "two", HowMuch::Sat(30_000))
         .await
         .unwrap();
-    assert_eq!(world.sandbox.mempool_txids().len(), 2);
+    assert_eq!(world.chain.mempool_txids().len(), 2);
 }

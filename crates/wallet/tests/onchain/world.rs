@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use sandbox::Sandbox;
 use sandbox::bitcoin::{Address, Network, Txid};
 use tempfile::TempDir;
 use wallet::onchain::{
     ChainSource, HowMuch, Keys, OnchainError, OnchainWallet, Spend, SpendRequest, WatchKeys, Xpriv,
 };
 
+use crate::regtest::Regtest;
+
 /// How long a chain source may take to answer.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A chain, a folder for wallets, and a clock of its own.
 pub struct World {
-    pub sandbox: Sandbox,
+    pub chain: Regtest,
     folder: TempDir,
     now_ms: AtomicI64,
 }
@@ -25,7 +26,7 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         Self {
-            sandbox: Sandbox::start().unwrap(),
+            chain: Regtest::start(),
             folder: tempfile::tempdir().unwrap(),
             now_ms: AtomicI64::new(1_790_000_000_000),
         }
@@ -40,13 +41,18 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// The source that most tests use. Bitcoin Core has no Esplora server: there it is the RPC.
     pub fn esplora(&self) -> ChainSource {
-        ChainSource::esplora(&self.sandbox.url(), Network::Regtest, TIMEOUT).unwrap()
+        if self.chain.is_core() {
+            return self.bitcoind();
+        }
+        ChainSource::esplora(&self.chain.url(), Network::Regtest, TIMEOUT).unwrap()
     }
 
     pub fn bitcoind(&self) -> ChainSource {
-        let url = self.sandbox.url();
-        ChainSource::bitcoind(&url, None, Network::Regtest, TIMEOUT).unwrap()
+        let url = self.chain.url();
+        let login = self.chain.login();
+        ChainSource::bitcoind(&url, login.as_deref(), Network::Regtest, TIMEOUT).unwrap()
     }
 
     /// The wallet of a seed, in a file of that number.
@@ -71,7 +77,7 @@ impl World {
         for amount_sat in amounts_sat {
             self.pay(&wallet, *amount_sat).await;
         }
-        self.sandbox.mine(1).unwrap();
+        self.chain.mine(1).unwrap();
         self.sync(&wallet).await;
         wallet
     }
@@ -86,7 +92,7 @@ impl World {
     /// Pays to an address that the wallet gives out; it waits for a block.
     pub async fn pay(&self, wallet: &OnchainWallet, amount_sat: u64) -> Txid {
         let address = wallet.address().await.unwrap().address;
-        let txid = self.sandbox.fund(read(&address), amount_sat).unwrap();
+        let txid = self.chain.fund(read(&address), amount_sat).unwrap();
         // So that the next address is another one.
         self.sync(wallet).await;
         txid
@@ -114,7 +120,7 @@ impl World {
 
     /// What a transaction pays to an address.
     pub fn paid_sat(&self, txid: &str, address: &str) -> u64 {
-        let tx = self.sandbox.transaction(&txid.parse().unwrap()).unwrap();
+        let tx = self.chain.transaction(&txid.parse().unwrap()).unwrap();
         let script = read(address).script_pubkey();
         let outputs = tx.output.iter();
         let paid = outputs.filter(|output| output.script_pubkey == script);
@@ -123,10 +129,10 @@ impl World {
 
     /// What a transaction costs.
     pub fn fee_sat(&self, txid: &str) -> u64 {
-        let tx = self.sandbox.transaction(&txid.parse().unwrap()).unwrap();
+        let tx = self.chain.transaction(&txid.parse().unwrap()).unwrap();
         let spent = tx.input.iter().map(|input| {
             let from = input.previous_output;
-            let before = self.sandbox.transaction(&from.txid).unwrap();
+            let before = self.chain.transaction(&from.txid).unwrap();
             before.output[from.vout as usize].value.to_sat()
         });
         let paid = tx.output.iter().map(|output| output.value.to_sat());
