@@ -235,7 +235,8 @@ impl Node {
         let headers: Vec<(String, String)> =
             serde_json::from_slice(&headers).map_err(|_| NodeError::ProofMissing)?;
         let invoice = &payment.bill()?.invoice;
-        ways::authorization(&headers, payment.protocol, invoice, preimage)
+        let body = payment.request.body.as_deref().unwrap_or_default();
+        ways::authorization(&headers, payment.protocol, invoice, body, preimage)
     }
 
     /// What is sealed in a payment's row.

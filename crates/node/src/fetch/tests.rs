@@ -1,11 +1,15 @@
 //! What is believed of a 402, which way is taken, and what a payment's record holds.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bitcoin::Network;
 use http402::l402::{self, Issuer, Terms};
 use http402::mpp::{ChallengeKeys, ChargeOffer, Credential, Invoice};
 use http402::xcashu;
 use proptest::{collection, prop_assert_eq, proptest};
 use rusqlite::Connection;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::payment::{Payment, PaymentState};
 use super::rows::create_tables;
@@ -51,7 +55,7 @@ fn charge(payment_hash: [u8; 32], body: Option<&[u8]>) -> (String, String) {
         expires_at_s: THEN_S + 58,
     };
     let challenge = offer.challenge(&keys, &invoice, body).unwrap();
-    header("WWW-Authenticate", challenge.to_header())
+    header("WWW-Authenticate", challenge.to_header().unwrap())
 }
 
 fn ecash(price_sat: u64) -> (String, String) {
@@ -211,25 +215,47 @@ fn one_bad_challenge_hides_no_good_one_and_noise_hides_nothing() {
     assert_eq!(check(&noise, &means(), &[], None), "challenge_missing");
 }
 
+/// What was paid with.
+const PREIMAGE: [u8; 32] = [5; 32];
+
+fn stated(id: &str, invoice: &str, hash: [u8; 32]) -> (String, String) {
+    let request = json!({
+        "amount": COFFEE_SAT.to_string(), "currency": "sat",
+        "methodDetails": {"invoice": invoice, "paymentHash": hex::encode(hash)},
+    });
+    let request = URL_SAFE_NO_PAD.encode(request.to_string());
+    let value = format!(
+        "Payment id=\"{id}\", realm=\"x\", method=\"lightning\", intent=\"charge\", request=\"{request}\""
+    );
+    header("www-authenticate", value)
+}
+
 #[test]
-fn the_credential_is_of_the_challenge_whose_invoice_was_paid() {
+fn the_credential_is_of_the_challenge_that_agrees_with_what_was_paid() {
+    let paid_hash: [u8; 32] = Sha256::digest(PREIMAGE).into();
     let headers = vec![
         header("set-cookie", "a=b".into()),
+        stated("wrong", COFFEE, [9; 32]),
+        stated("right", COFFEE, paid_hash),
         l402(hash(), COFFEE),
-        charge(hash(), None),
+        l402(paid_hash, COFFEE),
     ];
     let kept = ways::challenge_headers(&headers);
-    assert_eq!(kept.len(), 2);
-    let proof = |protocol, invoice| ways::authorization(&kept, protocol, invoice, [5; 32]);
-    let charge = proof(Protocol::MppCharge, COFFEE).unwrap();
+    assert_eq!(kept.len(), 4);
+    let proof = |kept: &Headers, protocol, invoice| {
+        ways::authorization(kept, protocol, invoice, b"", PREIMAGE)
+    };
+    let charge = proof(&kept, Protocol::MppCharge, COFFEE).unwrap();
     let credential = Credential::parse(&charge).unwrap();
-    assert_eq!(credential.challenge.realm, "shop.example");
-    assert_eq!(credential.payload["preimage"], hex::encode([5; 32]));
-    // A macaroon knows its payment hash, and so a wrong preimage.
-    let wrong = proof(Protocol::L402, COFFEE).map_err(|error| error.code().to_owned());
-    assert_eq!(wrong, Err("l402_preimage_wrong".to_owned()));
-    assert!(proof(Protocol::MppCharge, "lnbc1other").is_err());
-    assert!(l402::Credential::parse(&charge).unwrap().is_none());
+    assert_eq!(credential.challenge.id, "right");
+    assert_eq!(credential.payload["preimage"], hex::encode(PREIMAGE));
+    let macaroon = proof(&kept[3..].to_vec(), Protocol::L402, COFFEE).unwrap();
+    let credential = l402::Credential::parse(&macaroon).unwrap().unwrap();
+    assert_eq!(credential.preimage, PREIMAGE);
+    // A proof of another payment is none.
+    assert!(proof(&kept[..1].to_vec(), Protocol::MppCharge, COFFEE).is_err());
+    assert!(proof(&kept[2..3].to_vec(), Protocol::L402, COFFEE).is_err());
+    assert!(proof(&kept, Protocol::MppCharge, "lnbc1other").is_err());
 }
 
 fn way(protocol: Protocol) -> Way {
@@ -367,7 +393,7 @@ proptest! {
     fn no_headers_panic(values in collection::vec("((L402|LSAT|Payment) )?.{0,120}", 0..6), name in "(WWW-Authenticate|x-cashu)") {
         let headers: Headers = values.into_iter().map(|value| header(&name, value)).collect();
         let _ = check(&headers, &means(), &[], None);
-        let _ = ways::authorization(&headers, Protocol::L402, COFFEE, [0; 32]);
+        let _ = ways::authorization(&headers, Protocol::L402, COFFEE, b"", [0; 32]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use bitcoin::Network;
 use http402::Error;
 use http402::choose::{self, Buyer, Choice, Kind, Lightning, Mint, Way as Offered};
 use http402::mpp::{self, InvoiceHead, Preimage, Quote};
+use sha2::{Digest as _, Sha256};
 use wallet::lightning::{LightningError, Payable};
 use wallet::{MSAT_PER_SAT, WalletError, sat_to_msat};
 
@@ -213,6 +214,26 @@ fn invoice(way: &Offered) -> Option<&str> {
     }
 }
 
+/// That a challenge is for the invoice with this payment hash, and for this body.
+fn agrees(way: &Offered, payment_hash: [u8; 32], body: &[u8]) -> Result<()> {
+    match way {
+        Offered::L402(offer) => Ok(offer.check_invoice(&payment_hash)?),
+        Offered::Payment(Quote::Charge { challenge, request }) => {
+            let digest = challenge.digest.as_ref();
+            if digest.is_some_and(|digest| *digest != mpp::content_digest(body)) {
+                return Err(mpp::Error::DigestMismatch.into());
+            }
+            // It may be left out: the invoice says it too.
+            let stated = request.method_details.payment_hash;
+            if stated.is_some_and(|stated| stated != mpp::PaymentHash::from(payment_hash)) {
+                return Err(NodeError::InvoiceContradicts("payment hash"));
+            }
+            Ok(())
+        }
+        _ => Err(NodeError::InvoiceContradicts("challenge")),
+    }
+}
+
 /// What is to be paid for a way, and how much that is.
 fn bill(way: &Offered, means: &Means) -> Result<(u64, Bill)> {
     let network = means.lightning.ok_or(NodeError::NoLightning)?;
@@ -230,21 +251,13 @@ fn bill(way: &Offered, means: &Means) -> Result<(u64, Bill)> {
     let amount_msat = payable.check(network, None, Duration::from_secs(means.now_s))?;
     let hash = payable.payment_id();
     let hash = hash.ok_or(NodeError::InvoiceContradicts("payment hash"))?;
-    match way {
-        Offered::L402(offer) => offer.check_invoice(&hash.0)?,
-        Offered::Payment(Quote::Charge { challenge, request }) => {
-            let digest = challenge.digest.as_ref();
-            if digest.is_some_and(|digest| *digest != mpp::content_digest(&means.body)) {
-                return Err(mpp::Error::DigestMismatch.into());
-            }
-            if request.method_details.payment_hash != mpp::PaymentHash::from(hash.0) {
-                return Err(NodeError::InvoiceContradicts("payment hash"));
-            }
-            if sat_to_msat(request.amount_sat) != amount_msat {
-                return Err(NodeError::InvoiceContradicts("amount"));
-            }
-        }
-        _ => return Err(NodeError::InvoiceContradicts("challenge")),
+    agrees(way, hash.0, &means.body)?;
+    let stated_sat = match way {
+        Offered::Payment(Quote::Charge { request, .. }) => Some(request.amount_sat),
+        _ => None,
+    };
+    if stated_sat.is_some_and(|sat| sat_to_msat(sat) != amount_msat) {
+        return Err(NodeError::InvoiceContradicts("amount"));
     }
     let expires = bolt11.expires_at().unwrap_or(Duration::MAX);
     let bill = Bill {
@@ -262,8 +275,9 @@ pub(super) fn challenge_headers(headers: &Headers) -> Vec<(String, String)> {
     found.cloned().collect()
 }
 
-/// The `Authorization` that proves the payment of this invoice, from the challenge's headers. That the challenge has
-/// expired meanwhile is for the seller to say: it was paid in time.
+/// The `Authorization` that proves the payment of this invoice, from the challenge's headers: of several challenges with
+/// the same invoice, for the one that agrees with it. That it has expired meanwhile is for the seller to say: it was paid
+/// in time.
 ///
 /// # Errors
 /// If the preimage isn't the invoice's, or the headers hold no such challenge.
@@ -271,8 +285,10 @@ pub(super) fn authorization(
     headers: &Headers,
     protocol: Protocol,
     paid: &str,
+    body: &[u8],
     preimage: [u8; 32],
 ) -> Result<String> {
+    let payment_hash: [u8; 32] = Sha256::digest(preimage).into();
     let network = InvoiceHead::parse(paid).map(|head| head.network);
     let anything = Buyer {
         lightning: network.map(|network| Lightning {
@@ -285,8 +301,11 @@ pub(super) fn authorization(
         ..Buyer::default()
     };
     let (open, _) = choose::choose(&pairs(headers), &anything, 0);
-    let is_paid =
-        |way: &Offered| self::protocol(way.kind()) == Some(protocol) && invoice(way) == Some(paid);
+    let is_paid = |way: &Offered| {
+        self::protocol(way.kind()) == Some(protocol)
+            && invoice(way) == Some(paid)
+            && agrees(way, payment_hash, body).is_ok()
+    };
     let found = open.into_iter().map(|choice| choice.way).find(is_paid);
     Ok(match found {
         Some(Offered::L402(offer)) => offer.authorization(&preimage)?,
