@@ -48,7 +48,7 @@ pub struct Failure {
     /// How the process ends.
     pub exit: Exit,
     /// The approval that a payment waits for.
-    pub approval: Option<Value>,
+    pub approval: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -103,7 +103,7 @@ impl Failure {
             message: text("message").unwrap_or_else(quoted),
             hint: text("hint").unwrap_or_default(),
             exit: if is_users { Exit::User } else { Exit::Ours },
-            approval: parsed["error"].get("approval").cloned(),
+            approval: parsed["error"].get("approval").cloned().map(Box::new),
         }
     }
 
@@ -112,7 +112,7 @@ impl Failure {
         let mut json =
             json!({"error": {"code": self.code, "message": self.message, "hint": self.hint}});
         if let Some(approval) = &self.approval {
-            json["error"]["approval"] = approval.clone();
+            json["error"]["approval"] = (**approval).clone();
         }
         json
     }
@@ -139,7 +139,7 @@ impl From<NodeError> for Failure {
             } else {
                 Exit::Ours
             },
-            approval: error.approval().map(|approval| json!(approval)),
+            approval: error.approval().map(|approval| Box::new(json!(approval))),
         }
     }
 }

@@ -4,11 +4,13 @@
 mod connection;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +27,10 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 const GOODBYE_TIME_MAX: Duration = Duration::from_secs(10);
 /// A pause after an error that would repeat at once, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where a request came from, among its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
 
 /// Tells everything that runs when the node is to stop.
 #[derive(Debug, Clone)]
@@ -54,9 +60,9 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop, connec
             _ = stop.requested() => break,
         };
         match accepted {
-            Ok((stream, permit)) => {
+            Ok((stream, peer, permit)) => {
                 let connection = Connection::new(stream, permit);
-                connections.spawn(answer(connection, router.clone(), stop.clone()));
+                connections.spawn(answer(connection, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection couldn't be accepted");
@@ -75,21 +81,26 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop, connec
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await;
     let permit = permit.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, address) = listener.accept().await?;
     // Pieces of a stream are small and must not wait for one another.
     stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    Ok((stream, Peer(address.ip()), permit))
 }
 
 /// Answers the requests of one connection.
-async fn answer(connection: Connection, router: Router, mut stop: Stop) {
+async fn answer(connection: Connection, peer: Peer, router: Router, mut stop: Stop) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX);
-    let service = TowerToHyperService::new(router);
+    let router = TowerToHyperService::new(router);
+    let service =
+        hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
     let served = http
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();

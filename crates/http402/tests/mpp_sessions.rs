@@ -16,24 +16,11 @@ use http402::mpp::{
     Challenge, ClientSession, ClientStage, Credential, Error, PaymentHash, RefundStatus, quote,
 };
 use mpp::{
-    DEPOSIT_SAT, NOW_S, UNIT_PRICE_SAT, bolt11, credential, invoice, keys, preimage, read,
-    session_offer,
+    DEPOSIT_SAT, NOW_S, UNIT_PRICE_SAT, bolt11, credential, ecash, keys, lightning, open_action,
+    preimage, read, session_offer,
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
-
-/// The challenge for the Lightning deposit number `n`.
-fn lightning(n: u8) -> Challenge {
-    session_offer()
-        .challenge(&keys(), &invoice(DEPOSIT_SAT, preimage(n).hash()))
-        .unwrap()
-}
-
-fn ecash() -> Challenge {
-    session_offer()
-        .ecash_challenge(&keys(), NOW_S + 300)
-        .unwrap()
-}
 
 /// The token number `n`.
 fn token(n: u8) -> String {
@@ -175,12 +162,6 @@ fn moves() -> impl Strategy<Value = Move> {
         (n, any::<bool>()).prop_map(|(secret, succeeds)| Move::Finish { secret, succeeds }),
         (0..400_u64).prop_map(|seconds| Move::Pass { seconds }),
     ]
-}
-
-fn open_action(secret: u8) -> Action {
-    let payload =
-        json!({ "action": "open", "preimage": preimage(secret), "returnInvoice": bolt11(None) });
-    read(&lightning(secret), payload)
 }
 
 fn open_ecash_action(secret: u8, n: u8) -> Action {
@@ -610,24 +591,4 @@ fn events_read_as_they_are_written() {
     );
     assert!(timeout.to_sse().starts_with("event: session-timeout\n"));
     assert_eq!(SessionEvent::parse("message", &data), None);
-}
-
-#[test]
-fn a_session_needs_no_echo_of_what_is_optional() {
-    let sparse = Challenge {
-        opaque: None,
-        description: None,
-        ..lightning(0)
-    };
-    let payload =
-        json!({ "action": "open", "preimage": preimage(0), "returnInvoice": bolt11(None) });
-    assert_eq!(read(&sparse, payload.clone()), open_action(0));
-    let other = http402::mpp::session::SessionOffer {
-        id: "other".to_owned(),
-        ..session_offer()
-    };
-    let error = other
-        .read(&keys(), &credential(&sparse, payload))
-        .unwrap_err();
-    assert_eq!(error, Error::ChallengeUnknown);
 }

@@ -140,6 +140,9 @@ pub enum NodeError {
     /// Lightning refused or failed.
     #[error(transparent)]
     Lightning(#[from] wallet::lightning::LightningError),
+    /// Something is wrong with what is sold, or with how it was paid for.
+    #[error(transparent)]
+    Sell(#[from] crate::sell::SellError),
     /// This network has no Lightning.
     #[error("the network `play` has no Lightning")]
     NoLightning,
@@ -295,6 +298,7 @@ impl NodeError {
             Self::Backup(error) => error.code(),
             Self::Onchain(error) => error.code(),
             Self::Lightning(error) => error.code(),
+            Self::Sell(error) => error.code(),
             Self::NoLightning => "no_lightning",
             Self::NoSandbox => "no_sandbox",
             Self::Sandbox(_) => "sandbox_failed",
@@ -361,6 +365,7 @@ impl NodeError {
             Self::Stamp(error) => error.hint(),
             Self::Backup(error) => error.hint(),
             Self::Lightning(error) => error.hint(),
+            Self::Sell(error) => error.hint(),
             Self::NoLightning => "use --network sandbox to try it out",
             Self::NoSandbox => "use --network sandbox",
                     Self::Sandbox(_) => "check what was asked for; `make install` puts `freehold-sandbox` beside this program",
@@ -417,6 +422,7 @@ impl NodeError {
             Self::Wallet(error) => wallet_status(error),
             Self::Lightning(error) if error.is_unknown() => 504,
             Self::Lightning(_) | Self::NoLightning | Self::NoSandbox => 400,
+            Self::Sell(error) => error.http_status(),
             Self::Sandbox(_) => 400,
             Self::PaymentFailed(_) => 502,
             Self::Ecash(error) if error.is_unknown() => 503,

@@ -26,6 +26,7 @@ mod purses;
 mod receipts;
 mod recovery;
 mod sealing;
+pub mod sell;
 mod serve;
 pub mod stamps;
 mod status;

@@ -27,6 +27,7 @@ use crate::onchain::Onchain;
 use crate::purses::TokenKeys;
 use crate::receipts::{self, Receipts};
 use crate::sealing::SealingKey;
+use crate::sell::{self, Selling};
 use crate::vaults::Vaults;
 use crate::{fetch, lightning, purses, serve};
 
@@ -66,6 +67,8 @@ pub(crate) struct Inner {
     pub onchain: Option<Onchain>,
     pub vaults: Vaults,
     pub engines: Engines,
+    /// What is sold beside the model's answers, and how it is paid for.
+    pub selling: Selling,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
     pub log_grew: Notify,
@@ -142,6 +145,7 @@ impl Node {
         let receipts = Receipts::load(&db, &seed).await?;
         let onchain = Onchain::open(&config, &seed).await?;
         let vaults = Vaults::load(&config, &seed)?;
+        let selling = Selling::open(&config, &seed, &db).await?;
 
         let node = Self {
             inner: Arc::new(Inner {
@@ -149,6 +153,7 @@ impl Node {
                 returning,
                 vaults,
                 engines: Engines::new(&config, worker)?,
+                selling,
                 receipts: Mutex::new(receipts),
                 log_grew: Notify::new(),
                 config,
@@ -185,6 +190,8 @@ impl Node {
     /// runs all the same.
     pub async fn start(&self) -> Result<()> {
         self.in_background(|node| async move { node.keep_recovering().await });
+        self.in_background(|node| async move { node.keep_metering().await });
+        self.in_background(|node| async move { node.keep_settling_sessions().await });
         self.in_background(|node| async move { node.keep_anchoring().await });
         self.in_background(|node| async move { node.keep_upgrading().await });
         self.in_background(|node| async move { node.keep_mining().await });
@@ -215,6 +222,7 @@ impl Node {
     /// recorded, and is settled at the next start.
     pub async fn shutdown(&self) {
         self.inner.tasks.stop();
+        self.write_meters().await;
         self.close_backings().await;
         self.inner.engines.shutdown().await;
         if let Some(mint) = &self.inner.mint {
@@ -269,6 +277,14 @@ impl Node {
         }
     }
 
+    /// Whether a token is one of those that this node gives out, by its look: it must not be shown to anybody else.
+    #[must_use]
+    pub fn is_own_token(&self, token: &str) -> bool {
+        ["fho_", "fhp_"]
+            .iter()
+            .any(|prefix| token.starts_with(prefix))
+    }
+
     /// Who a bearer token belongs to; nobody in particular without one.
     ///
     /// # Errors
@@ -307,9 +323,11 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
     ]
     .iter()
     .chain(&lightning::SCHEMAS)
+    .chain(&sell::SCHEMAS)
     {
         db.execute_batch(schema)?;
     }
+    serve::widen(db)?;
     fetch::create_tables(db)
 }
 

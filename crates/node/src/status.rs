@@ -178,6 +178,7 @@ pub(crate) fn in_flight(db: &rusqlite::Connection) -> Result<u64> {
         "SELECT (SELECT count(*) FROM sales WHERE state != 'settled')
               + (SELECT count(*) FROM payments WHERE state NOT IN ('settled', 'voided'))
               + (SELECT count(*) FROM fundings)
+              + (SELECT count(*) FROM sessions WHERE state IN ('redeeming', 'refunding'))
               + (SELECT count(*) FROM purse_payments WHERE state = 'paying')",
         [],
         |row| row.get(0),

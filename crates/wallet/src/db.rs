@@ -46,7 +46,7 @@ impl Db {
         connection.execute_batch(ledger::SCHEMA)?;
         purse::prepare(&connection)?;
         connection.execute_batch(vault::store::SCHEMA)?;
-        connection.execute_batch(cashier::books::SCHEMA)?;
+        cashier::books::prepare(&connection)?;
         Ok(Self {
             connection: Arc::new(Mutex::new(connection)),
         })

@@ -135,6 +135,11 @@ impl House {
         self.dir.path()
     }
 
+    /// The owner's token.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// A prompt that nobody asked before, new from its first word on: what the model remembers
     /// for one payer must not make it look faster than for another.
     pub fn new_prompt(&self) -> String {
@@ -142,7 +147,8 @@ impl House {
         format!("You are number {}.", 100_000 + serial * 7_919)
     }
 
-    async fn api(&self, path: &str, input: Value) -> Value {
+    /// Asks the owner's API.
+    pub async fn api(&self, path: &str, input: Value) -> Value {
         let url = format!("{}{path}", self.url);
         let reply = self
             .http

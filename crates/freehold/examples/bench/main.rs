@@ -22,6 +22,7 @@ mod numbers;
 #[allow(dead_code, unreachable_pub)]
 mod outsider;
 mod rivals;
+mod selling;
 mod speed;
 mod swaps;
 mod timestamps;
@@ -129,6 +130,7 @@ async fn paying(options: &Options, report: &mut Report) -> Result<(), String> {
         measured["nutshell"] = rivals::nutshell(house.scratch()).await?;
     }
     report.section("mint_swaps", measured, swaps::table);
+    report.section("selling", selling::measure(&house).await, selling::table);
     Ok(())
 }
 

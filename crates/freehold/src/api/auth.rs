@@ -10,6 +10,7 @@ use node::{Agent, Caller};
 use super::App;
 use super::error::ApiError;
 use super::hosts::check_origin;
+use crate::proxy::is_payment;
 
 /// The cookie of the home page's session.
 pub const COOKIE: &str = "freehold_session";
@@ -106,6 +107,10 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
         return Ok(None);
     };
     let value = value.to_str().unwrap_or_default().trim();
+    if is_payment(value) {
+        // Whoever pays is a visitor.
+        return Ok(None);
+    }
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::new(
@@ -146,6 +151,7 @@ mod tests {
         assert_eq!(token("bearer  abc ").unwrap().unwrap(), "abc");
         assert_eq!(token("Bearer ").unwrap(), None);
         assert_eq!(token("Bearer").unwrap(), None);
+        assert_eq!(token("L402 abc:def").unwrap(), None);
         assert!(token("Basic abc").is_err());
         assert!(token("abc").is_err());
         assert_eq!(bearer(&HeaderMap::new()).unwrap(), None);

@@ -3,9 +3,10 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use node::sell::Chat;
 use node::{Answer, AnswerEvent, ModelList, PaymentRequired, Served, Settled};
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::App;
 use super::auth::{Anyone, X_CASHU};
 use super::error::{ApiError, add_headers};
 use super::stream;
+use crate::proxy;
 
 /// The answer header with the sale's id.
 const SALE: &str = "Freehold-Sale";
@@ -26,18 +28,44 @@ pub async fn models(State(app): State<App>) -> Result<Json<ModelList>, ApiError>
 pub async fn completions(
     State(app): State<App>,
     Anyone(caller): Anyone,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, ApiError> {
-    match app
-        .node
-        .serve(caller, payment_of(&headers), body.into())
-        .await?
-    {
-        Served::PaymentRequired(challenge) => Ok(payment_required(challenge)),
-        Served::Answer(answer) if answer.stream => streamed(answer).await,
-        Served::Answer(answer) => Ok(respond(whole(answer).await?)),
+    let call = proxy::call(&request);
+    let payment = payment_of(request.headers());
+    let body = Bytes::from_request(request, &app).await;
+    let body = body.map_err(|_| ApiError::interrupted())?.into();
+    let is_proven =
+        |(name, value): &(&str, String)| *name == "Authorization" && proxy::is_payment(value);
+    if call.credentials.iter().any(is_proven) {
+        return match Box::pin(app.node.serve_proven(call, body)).await? {
+            Chat::Door(answer) => Ok(proxy::answered(answer)),
+            Chat::Answer(answer) => answered(answer).await,
+        };
     }
+    match app.node.serve(caller, payment, body).await? {
+        Served::PaymentRequired(challenge) => {
+            let accept = call.accept_payment.as_deref();
+            let ways = app
+                .node
+                .chat_challenges(challenge.price_sat, call.address, accept)
+                .await;
+            let mut response = payment_required(challenge);
+            proxy::append(response.headers_mut(), &ways);
+            Ok(response)
+        }
+        Served::Answer(answer) => answered(answer).await,
+    }
+}
+
+async fn answered(mut answer: Answer) -> Result<Response, ApiError> {
+    let receipt = answer.payment_receipt.take();
+    let mut response = match answer.stream {
+        true => streamed(answer).await?,
+        false => respond(whole(answer).await?),
+    };
+    let receipt = receipt.map(|receipt| ("Payment-Receipt", receipt));
+    proxy::append(response.headers_mut(), receipt.as_slice());
+    Ok(response)
 }
 
 /// The payment header. Several lines are one list (RFC 9110, section 5.3), which is refused

@@ -21,7 +21,7 @@ pub struct ApiError {
     is_ours: bool,
     headers: Vec<(&'static str, String)>,
     /// The approval that a payment waits for.
-    approval: Option<Value>,
+    approval: Option<Box<Value>>,
 }
 
 impl ApiError {
@@ -87,7 +87,7 @@ impl ApiError {
             "hint": self.hint,
         }});
         if let Some(approval) = &self.approval {
-            body["error"]["approval"] = approval.clone();
+            body["error"]["approval"] = (**approval).clone();
         }
         body
     }
@@ -119,7 +119,7 @@ impl From<NodeError> for ApiError {
         Self {
             headers: error.refund().map(Settled::headers).unwrap_or_default(),
             is_ours: !error.is_users(),
-            approval: error.approval().map(|approval| json!(approval)),
+            approval: error.approval().map(|approval| Box::new(json!(approval))),
             ..Self::new(
                 status,
                 error.code().to_owned(),

@@ -1,5 +1,5 @@
-//! What every request passes through: its host is checked, its body read within bounds of size
-//! and time, and a panic becomes an answer.
+//! What every request passes through: its host is checked, and a panic becomes an answer. The bodies of those for
+//! this node are read within bounds of size and time; those for what is sold pass as they come.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -57,14 +57,17 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
 }
 
 async fn guarded(app: &App, request: Request, next: Next) -> Response {
-    let checked = async {
-        app.hosts.check(host(&request))?;
-        let (parts, body) = request.into_parts();
-        let body = read(&parts.headers, body).await?;
-        Ok::<_, ApiError>(Request::from_parts(parts, Body::from(body)))
-    };
-    match checked.await {
-        Ok(request) => next.run(request).await,
+    match app.hosts.check(host(&request)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The layer of the node's own routes: their bodies are read before anything is done.
+pub async fn read_body(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match read(&parts.headers, body).await {
+        Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
         Err(error) => error.into_response(),
     }
 }

@@ -16,6 +16,7 @@ pub mod log;
 pub mod login;
 pub mod node_state;
 pub mod nwc;
+pub mod offers;
 pub mod onchain;
 pub mod purses;
 pub mod receipts;
@@ -30,10 +31,11 @@ pub mod vaults;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use node::Node;
 
+use crate::proxy::{self, Upstream};
 use crate::web;
 use hosts::Hosts;
 use sessions::Sessions;
@@ -47,6 +49,8 @@ pub struct App {
     pub sessions: Arc<Sessions>,
     /// The names that we are reached by.
     pub hosts: Arc<Hosts>,
+    /// The way to what is sold.
+    pub upstream: Upstream,
 }
 
 impl App {
@@ -57,6 +61,7 @@ impl App {
             node,
             sessions: Arc::default(),
             hosts,
+            upstream: Upstream::new(),
         }
     }
 }
@@ -70,7 +75,7 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         .merge(web::routes())
         .merge(public_routes())
         .nest("/api", owner_routes())
-        .fallback(error::not_found)
+        .fallback(proxy::fallback)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app.clone());
     if let Some(mint) = app.node.mint() {
@@ -78,6 +83,8 @@ pub async fn router(app: App) -> anyhow::Result<Router> {
         let door = from_fn_with_state(app.clone(), backup::mint_door);
         router = router.nest("/mint", mint.layer(door));
     }
+    // The fallback isn't a route: what it is asked passes as it comes.
+    let router = router.route_layer(from_fn(guard::read_body));
     Ok(router.layer(from_fn_with_state(app, guard::guard)))
 }
 
@@ -89,6 +96,8 @@ fn public_routes() -> Router<App> {
         .route("/logout", post(login::logout))
         .route("/v1/models", get(chat::models))
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/openapi.json", get(offers::openapi))
+        .route("/.well-known/payment", get(offers::well_known))
         .route("/log/checkpoint", get(log::checkpoint))
         .route("/log/tile/{*address}", get(log::tile))
         // For the nodes of a vault's other signers, who sign their requests.
@@ -142,6 +151,9 @@ fn owner_routes() -> Router<App> {
         .route("/purses/{name}/pay", post(lightning::purse_pay))
         .nest("/lightning", lightning_routes())
         .nest("/sandbox", sandbox_routes())
+        .route("/offers", get(offers::list).post(offers::sell))
+        .route("/offers/{id}/remove", post(offers::remove))
+        .route("/sessions", get(offers::sessions))
         .route("/fetch", post(fetch::fetch))
         .route("/payments", get(fetch::payments))
         .route("/backup", get(backup::status).post(backup::write))

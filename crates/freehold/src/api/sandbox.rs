@@ -10,7 +10,7 @@ use super::App;
 use super::auth::Owner;
 use super::error::ApiError;
 use super::extract::Input;
-use super::lightning::{DONE, Done, Sent};
+use super::lightning::Sent;
 
 /// Blocks to be mined, or to be abandoned.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +49,13 @@ pub struct NeighbourPayInput {
     /// How much, if it doesn't say.
     #[serde(default)]
     pub amount_msat: Option<u64>,
+}
+
+/// What the neighbour paid.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NeighbourPaid {
+    /// The proof of it, in hex, which only a payer learns.
+    pub preimage: Option<String>,
 }
 
 /// `GET /api/sandbox`
@@ -102,9 +109,9 @@ pub async fn pay(
     State(app): State<App>,
     _: Owner,
     Input(input): Input<NeighbourPayInput>,
-) -> Result<Json<Done>, ApiError> {
-    app.node
-        .sandbox_pay(&input.request, input.amount_msat)
-        .await?;
-    Ok(Json(DONE))
+) -> Result<Json<NeighbourPaid>, ApiError> {
+    let paid = app.node.sandbox_pay(&input.request, input.amount_msat);
+    Ok(Json(NeighbourPaid {
+        preimage: paid.await?,
+    }))
 }

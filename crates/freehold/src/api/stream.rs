@@ -124,6 +124,7 @@ mod tests {
             reply: Reply::new("1", 0, "m"),
             stream: true,
             include_usage,
+            payment_receipt: None,
             events: receiver,
         };
         let first = answer.events.recv().await.unwrap();

@@ -9,7 +9,7 @@ use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
     approvals, ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots,
-    payments, proxy, purse, receipt, restore, sandbox, savings, status, up, vault,
+    payments, proxy, purse, receipt, restore, sandbox, savings, sell, status, up, vault,
 };
 use crate::output::Output;
 
@@ -40,6 +40,8 @@ pub enum Command {
     Payments(payments::PaymentsArgs),
     /// Buy for programs that know nothing of it, as their HTTP proxy
     Proxy(proxy::ProxyArgs),
+    /// Sell the answers of any HTTP service, by the call or by the session
+    Sell(sell::SellArgs),
     /// Purses: money for agents, with limits that hold
     #[command(subcommand)]
     Purse(purse::PurseCommand),

@@ -26,6 +26,7 @@ mod receipt;
 mod restore;
 mod sandbox;
 mod savings;
+mod sell;
 mod status;
 mod table;
 mod up;
@@ -162,6 +163,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Backup(args) => backup::run(output, &client, args).await,
         Command::Restore(args) => restore::run(output, &client, args).await,
         Command::Onchain(command) => onchain::run(output, &client, command).await,
+        Command::Sell(args) => sell::run(output, &client, args).await,
         Command::Savings(command) => savings::run(output, &client, command).await,
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Vault(command) => vault::run(output, &client, command).await,

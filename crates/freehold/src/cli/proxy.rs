@@ -14,7 +14,7 @@ use super::args::purse_name;
 use super::up::{local_url, stop_signal};
 use crate::client::Client;
 use crate::failure::{Failure, Result};
-use crate::proxy::{self, Terms};
+use crate::forward_proxy::{self, Terms};
 use crate::server;
 
 /// The most connections at a time.
@@ -84,7 +84,7 @@ pub async fn run(context: &Context, args: ProxyArgs) -> Result<()> {
         rails: args.rails,
     };
     greet(context, &local_url(bound), &terms)?;
-    let router = proxy::router(Arc::clone(&client), terms);
+    let router = forward_proxy::router(Arc::clone(&client), terms);
     server::serve(listener, router, stop, CONNECTIONS_MAX).await;
     if let Some(client) = Arc::into_inner(client) {
         client.close().await;

@@ -5,8 +5,10 @@ use node::lightning::InvoiceView;
 use node::{MSAT_PER_SAT, SandboxView};
 
 use super::table::pairs;
-use crate::api::lightning::{Done, Sent};
-use crate::api::sandbox::{BlocksInput, FundInput, NeighbourInvoiceInput, NeighbourPayInput};
+use crate::api::lightning::Sent;
+use crate::api::sandbox::{
+    BlocksInput, FundInput, NeighbourInvoiceInput, NeighbourPaid, NeighbourPayInput,
+};
 use crate::client::Client;
 use crate::failure::Result;
 use crate::output::Output;
@@ -95,7 +97,7 @@ pub async fn run(output: Output, client: &Client, command: SandboxCommand) -> Re
                 amount_msat: sat.map(msat),
             };
             let paid = client.post("/api/sandbox/pay", &input).await?;
-            output.show(paid, |_: Done| "the neighbour has paid".into())
+            output.show(paid, |_: NeighbourPaid| "the neighbour has paid".into())
         }
     }
 }

@@ -1,65 +1,199 @@
-//! Which headers a proxy passes on: those of the message, not those of the connection (RFC 9110, section 7.6.1).
+//! What passes between buyer and upstream, and what doesn't.
 
+use std::net::IpAddr;
+
+use axum::http::header::{self, Entry};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers of one connection, or made anew on the next one.
-const NOT_PASSED_ON: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
+use crate::api::auth::COOKIE;
+
+pub const X_CASHU: HeaderName = HeaderName::from_static("x-cashu");
+pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment");
+const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What is between two neighbours only (RFC 9110, section 7.6.1), and the old spellings of it.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
 ];
 
-/// The headers to ask with. What isn't text stays behind.
-pub fn of_request(headers: &HeaderMap) -> Vec<(String, String)> {
-    let named = named_by_connection(headers.get_all("connection").iter());
-    let passes = |name: &HeaderName| is_passed_on(name.as_str(), &named);
-    let texts = headers
+/// The sold service is on the same origin as the owner's pages: nothing that it sends may run there.
+const INERT: &str =
+    "default-src 'none'; sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Whether this is a credential that pays, and not one for the upstream.
+pub fn is_payment(authorization: &str) -> bool {
+    let scheme = authorization
+        .trim_start()
+        .split([' ', '\t'])
+        .next()
+        .unwrap_or_default();
+    ["L402", "LSAT", "Payment"]
         .iter()
-        .filter(|(name, _)| passes(name))
-        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-    texts.collect()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-/// The headers to answer with.
-pub fn of_answer(headers: &[(String, String)]) -> HeaderMap {
-    let connection = headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
-    let values: Vec<HeaderValue> = connection
-        .filter_map(|(_, value)| HeaderValue::from_str(value).ok())
-        .collect();
-    let named = named_by_connection(values.iter());
-    let mut passed = HeaderMap::new();
-    for (name, value) in headers {
-        if !is_passed_on(&name.to_ascii_lowercase(), &named) {
-            continue;
-        }
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            passed.append(name, value);
-        }
+/// The token of a bearer.
+pub fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim())
+        .filter(|token| !token.is_empty())
+}
+
+/// Whether a request asks for a web socket.
+pub fn wants_websocket(headers: &HeaderMap) -> bool {
+    let upgrade = headers
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+        && listed(headers, "upgrade")
+}
+
+/// Whether an answer is a stream of events.
+pub fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| {
+        kind.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("text/event-stream")
+    })
+}
+
+/// Whether `Connection` has this option.
+fn listed(headers: &HeaderMap, option: &str) -> bool {
+    connection_options(headers).any(|name| name.eq_ignore_ascii_case(option))
+}
+
+fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+}
+
+/// The headers for the upstream. Payments stay here, and so does what opens this node.
+pub fn to_upstream(
+    from: &HeaderMap,
+    address: IpAddr,
+    is_https: bool,
+    is_websocket: bool,
+    is_own_token: impl Fn(&str) -> bool,
+) -> HeaderMap {
+    let mut to = from.clone();
+    remove_hop_by_hop(&mut to);
+    // The client library names the upstream's own host.
+    for name in [
+        header::HOST,
+        X_CASHU,
+        ACCEPT_PAYMENT,
+        header::EXPECT,
+        FORWARDED_FOR,
+        FORWARDED_HOST,
+        FORWARDED_PROTO,
+    ] {
+        to.remove(name);
     }
-    passed
+    retain(&mut to, &header::AUTHORIZATION, |value| {
+        !is_payment(value) && !bearer(value).is_some_and(&is_own_token)
+    });
+    hide_cookie(&mut to);
+    if let Ok(value) = HeaderValue::from_str(&address.to_string()) {
+        to.insert(FORWARDED_FOR, value);
+    }
+    if let Some(host) = from.get(header::HOST) {
+        to.insert(FORWARDED_HOST, host.clone());
+    }
+    to.insert(
+        FORWARDED_PROTO,
+        HeaderValue::from_static(if is_https { "https" } else { "http" }),
+    );
+    if is_websocket {
+        to.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        to.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    to
 }
 
-fn is_passed_on(name: &str, named: &[String]) -> bool {
-    !NOT_PASSED_ON.contains(&name) && !named.iter().any(|one| one == name)
+/// What the buyer gets of the upstream's headers.
+pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
+    remove_hop_by_hop(headers);
+    if is_switch {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    }
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(INERT),
+    );
+    headers.remove(X_CASHU);
+    headers.remove(PAYMENT_RECEIPT);
+    let prefix = format!("{COOKIE}=");
+    retain(headers, &header::SET_COOKIE, |value| {
+        !value.trim_start().starts_with(&prefix)
+    });
+    let is_private = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
+        value.contains("no-store") || value.contains("private")
+    };
+    if is_paid && !headers.get(header::CACHE_CONTROL).is_some_and(is_private) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
 }
 
-/// The headers that `Connection` says are of the connection too.
-fn named_by_connection<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Vec<String> {
-    let texts = values.filter_map(|value| value.to_str().ok());
-    texts
-        .flat_map(|text| text.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect()
+/// Takes out what is of the connection only, also what `Connection` names.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = connection_options(headers)
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Keeps the values of a header that are text and wanted.
+fn retain(headers: &mut HeaderMap, name: &HeaderName, is_wanted: impl Fn(&str) -> bool) {
+    let Entry::Occupied(entry) = headers.entry(name) else {
+        return;
+    };
+    let (_, values) = entry.remove_entry_mult();
+    let kept: Vec<HeaderValue> = values
+        .filter(|value| value.to_str().is_ok_and(&is_wanted))
+        .collect();
+    for value in kept {
+        headers.append(name, value);
+    }
+}
+
+/// Takes the owner's session out of the cookies.
+fn hide_cookie(headers: &mut HeaderMap) {
+    let lines = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let cookies = lines.flat_map(|line| line.split(';')).map(str::trim);
+    let kept: Vec<&str> = cookies
+        .filter(|cookie| cookie.split('=').next() != Some(COOKIE))
+        .collect();
+    let kept = HeaderValue::from_str(&kept.join("; "));
+    headers.remove(header::COOKIE);
+    if let Some(kept) = kept.ok().filter(|kept| !kept.is_empty()) {
+        headers.insert(header::COOKIE, kept);
+    }
 }
 
 #[cfg(test)]
@@ -67,33 +201,99 @@ fn named_by_connection<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> Vec
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_of_the_connection_stays_there() {
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("accept", "text/plain"),
-            ("accept", "text/html"),
-            ("connection", "Keep-Alive, X-Hop"),
-            ("x-hop", "1"),
-            ("proxy-authorization", "Basic c2VjcmV0"),
-            ("host", "shop.example"),
-            ("content-length", "3"),
-        ] {
-            let name: HeaderName = name.parse().unwrap();
-            headers.append(name, HeaderValue::from_str(value).unwrap());
+        for (name, value) in lines {
+            headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let expected = [text("accept", "text/plain"), text("accept", "text/html")];
-        assert_eq!(of_request(&headers), expected);
-        let answer = [
-            text("Content-Type", "text/plain"),
-            text("Connection", "close, x-hop"),
-            text("X-Hop", "1"),
-            text("Transfer-Encoding", "chunked"),
-            text("bad name", "x"),
-        ];
-        let passed = of_answer(&answer);
-        assert_eq!(passed.len(), 1);
-        assert_eq!(passed["content-type"], "text/plain");
+        headers
+    }
+
+    fn forwarded(lines: &[(&str, &str)]) -> HeaderMap {
+        let address = "192.0.2.7".parse().unwrap();
+        to_upstream(&headers(lines), address, true, false, |token| {
+            token == "owner"
+        })
+    }
+
+    #[test]
+    fn payments_and_what_opens_the_node_stay_here() {
+        let to = forwarded(&[
+            ("authorization", "L402 abc:def"),
+            ("authorization", "payment eyJ9"),
+            ("authorization", "Bearer owner"),
+            ("authorization", "Bearer upstreams"),
+            ("x-cashu", "cashuB"),
+            ("accept-payment", "lightning/*"),
+            ("cookie", "a=b; freehold_session=secret"),
+            ("cookie", "freehold_session=secret;c=d"),
+        ]);
+        let authorization: Vec<_> = to.get_all("authorization").iter().collect();
+        assert_eq!(authorization, ["Bearer upstreams"]);
+        assert_eq!(to["cookie"], "a=b; c=d");
+        assert!(!to.contains_key("x-cashu") && !to.contains_key("accept-payment"));
+        assert!(!format!("{to:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_is_between_neighbours_stays_between_them() {
+        let to = forwarded(&[
+            ("connection", "close, X-Secret"),
+            ("x-secret", "1"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("host", "shop.example"),
+            ("x-forwarded-for", "203.0.113.9"),
+            ("accept", "*/*"),
+        ]);
+        for gone in [
+            "connection",
+            "x-secret",
+            "transfer-encoding",
+            "te",
+            "upgrade",
+            "host",
+        ] {
+            assert!(!to.contains_key(gone), "{gone}");
+        }
+        assert_eq!(
+            to["x-forwarded-for"], "192.0.2.7",
+            "nobody chooses an address"
+        );
+        assert_eq!(to["x-forwarded-host"], "shop.example");
+        assert_eq!(to["x-forwarded-proto"], "https");
+        assert_eq!(to["accept"], "*/*");
+    }
+
+    #[test]
+    fn what_was_paid_is_for_no_cache_and_nothing_runs() {
+        let mut from = headers(&[
+            ("cache-control", "public, max-age=9"),
+            ("content-security-policy", "default-src *"),
+            ("set-cookie", "freehold_session=x"),
+            ("set-cookie", "a=b"),
+            ("x-cashu", "cashuBforged"),
+            ("connection", "keep-alive"),
+        ]);
+        to_buyer(&mut from, true, false);
+        assert_eq!(from["cache-control"], "private");
+        assert_eq!(from["content-security-policy"], INERT);
+        assert_eq!(from["set-cookie"], "a=b");
+        assert!(!from.contains_key("x-cashu") && !from.contains_key("connection"));
+        let mut free = headers(&[("cache-control", "public")]);
+        to_buyer(&mut free, false, false);
+        assert_eq!(free["cache-control"], "public");
+    }
+
+    #[test]
+    fn web_sockets_are_asked_for_by_two_headers() {
+        let asks = |lines: &[(&str, &str)]| wants_websocket(&headers(lines));
+        assert!(asks(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket")
+        ]));
+        assert!(!asks(&[("upgrade", "websocket")]));
+        assert!(!asks(&[("connection", "upgrade"), ("upgrade", "h2c")]));
     }
 }

@@ -1,189 +1,242 @@
-//! A forward proxy for programs that know nothing of 402: their requests are made by the node, which pays.
+//! What is sold beside the model: requests that pass the node's door go to the owner's other services.
 //!
-//! Requests come in absolute form (RFC 9112, section 3.2.2). Bodies are bounded on both sides, and an answer is passed on
-//! when it is whole: until then it isn't known what it cost. `CONNECT` is passed through; what is in it is encrypted, so
-//! it can't be paid for.
+//! `headers.rs` says what passes, `upstream.rs` has the connections, `meter.rs` counts minutes and bytes,
+//! `socket.rs` joins web sockets.
 
+mod body;
 mod headers;
-mod tunnel;
+mod meter;
+mod socket;
+mod upstream;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use node::Protocol;
-use serde_json::json;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use hyper::upgrade::OnUpgrade;
+use node::sell::{Answer, Call, Entry, Pass, SellError, Unit};
+use node::{Caller, NodeError};
 
-use crate::api::fetch::{FetchInput, FetchOutput};
-use crate::client::Client;
-use crate::failure::{Exit, Failure};
+use crate::api::App;
+use crate::api::error::{ApiError, not_found};
+use crate::server::Peer;
+pub use headers::{is_payment, remove_hop_by_hop};
+use meter::Meter;
+pub use upstream::Upstream;
 
-/// The largest body of a request.
-const BODY_BYTES_MAX: usize = 1 << 20;
-/// The name by which a client repeats a request without paying again.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How long an upstream may think before it answers. Models think long.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(300);
 
-/// What each request may cost, and who pays.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// The purse that pays.
-    pub purse: String,
-    /// The most for one request, fees included.
-    pub max_sat: u64,
-    /// By what it may be paid; all if empty.
-    pub rails: Vec<Protocol>,
-}
-
-struct Buyer {
-    client: Arc<Client>,
-    terms: Terms,
-}
-
-/// The proxy as a service.
-pub fn router(client: Arc<Client>, terms: Terms) -> Router {
-    let buyer = Arc::new(Buyer { client, terms });
-    Router::new().fallback(answer).with_state(buyer)
-}
-
-async fn answer(State(buyer): State<Arc<Buyer>>, request: Request) -> Response {
-    if request.method() == Method::CONNECT {
-        return match tunnel::open(request).await {
-            Ok(response) => response,
-            Err(failure) => problem(StatusCode::BAD_GATEWAY, &failure),
-        };
-    }
-    match buyer.fetch(request).await {
+/// Everything that isn't a route of the node's own: perhaps it is sold.
+pub async fn fallback(State(app): State<App>, request: Request) -> Response {
+    match serve(&app, request).await {
         Ok(response) => response,
-        Err((status, failure)) => problem(status, &failure),
+        Err(error) => error.into_response(),
     }
 }
 
-impl Buyer {
-    async fn fetch(&self, request: Request) -> Result<Response, (StatusCode, Failure)> {
-        let input = self.input(request).await?;
-        let reply = self.client.post("/api/fetch", &input).await;
-        let reply = reply.map_err(|failure| (status_of(&failure), failure))?;
-        let fetched: FetchOutput = serde_json::from_value(reply).map_err(unreadable)?;
-        let body = STANDARD.decode(&fetched.body_base64).map_err(unreadable)?;
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = StatusCode::from_u16(fetched.status).map_err(unreadable)?;
-        *response.headers_mut() = headers::of_answer(&fetched.headers);
-        if let Some(payment) = &fetched.payment {
-            let mut note = |name: &'static str, text: &str| {
-                if let Ok(value) = HeaderValue::from_str(text) {
-                    response.headers_mut().insert(name, value);
-                }
-            };
-            note("freehold-payment", &payment.id);
-            if let Some(spent_sat) = payment.spent_sat {
-                note("freehold-spent-sat", &spent_sat.to_string());
-            }
-        }
-        Ok(response)
-    }
-
-    async fn input(&self, request: Request) -> Result<FetchInput, (StatusCode, Failure)> {
-        let (head, body) = request.into_parts();
-        if head.uri.scheme_str() != Some("http") || head.uri.authority().is_none() {
-            return Err((StatusCode::BAD_REQUEST, not_for_a_proxy()));
-        }
-        let body = to_bytes(body, BODY_BYTES_MAX).await;
-        let body = body.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, too_large()))?;
-        let key = head.headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str);
-        let id = key.and_then(Result::ok).map(str::to_owned);
-        Ok(FetchInput {
-            id,
-            method: head.method.to_string(),
-            url: head.uri.to_string(),
-            headers: headers::of_request(&head.headers),
-            body_base64: (!body.is_empty()).then(|| STANDARD.encode(&body)),
-            max_sat: Some(self.terms.max_sat),
-            rails: self.terms.rails.clone(),
-            timeout_s: None,
-            purse: Some(self.terms.purse.clone()),
-        })
+async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
+    let mut call = call(&request);
+    call.is_owner = is_owner(app, &call).await;
+    let Some(offer) = app.node.offer_for(&call.method, &call.path) else {
+        return match app.node.enter_unsold(&call).await? {
+            Some(answer) => Ok(answered(answer)),
+            None => Err(not_found(request.uri().clone()).await),
+        };
+    };
+    match app.node.enter(offer, call).await? {
+        Entry::Answer(answer) => Ok(answered(answer)),
+        Entry::Pass(pass) => forward(app, request, *pass).await,
     }
 }
 
-fn unreadable(error: impl std::fmt::Display) -> (StatusCode, Failure) {
-    let failure = Failure::ours("answer_unreadable", format!("the node's answer: {error}"));
-    (StatusCode::BAD_GATEWAY, failure)
+/// What the door looks at. Whether the owner asks is for [`is_owner`].
+pub fn call(request: &Request) -> Call {
+    let headers = request.headers();
+    let first = |name| texts(headers, name).into_iter().next();
+    let of = |name, known: &'static str| {
+        let lines = texts(headers, name).into_iter();
+        lines.map(move |line| (known, line))
+    };
+    let authorization = of(&header::AUTHORIZATION, "Authorization");
+    Call {
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        host: first(&header::HOST).unwrap_or_default(),
+        credentials: authorization
+            .chain(of(&headers::X_CASHU, "X-Cashu"))
+            .collect(),
+        accept_payment: first(&headers::ACCEPT_PAYMENT),
+        address: address(request),
+        is_owner: false,
+    }
 }
 
-fn not_for_a_proxy() -> Failure {
-    Failure::user(
-        "not_a_proxy_request",
-        "this is a proxy: it wants requests with a whole http:// address",
-        "set http_proxy to this address in the program that asks",
-    )
-}
-
-fn too_large() -> Failure {
-    Failure::user(
-        "body_too_large",
-        format!("the body has more than {BODY_BYTES_MAX} bytes, or broke off"),
-        "send less, or use `freehold fetch`",
-    )
-}
-
-/// What a failure of the node's is to a program that knows nothing of it: a limit forbids it, or the way behind this
-/// proxy is broken. Never 402, which would have the program pay by itself.
-fn status_of(failure: &Failure) -> StatusCode {
-    match (failure.code.as_ref(), failure.exit) {
-        ("payment_pending" | "lightning_outcome_unknown", _) => StatusCode::GATEWAY_TIMEOUT,
-        ("idempotency_conflict", _) => StatusCode::CONFLICT,
-        ("fetch_invalid", _) => StatusCode::BAD_REQUEST,
-        (code, _)
-            if ["budget_", "policy_", "approval"]
-                .iter()
-                .any(|of| code.starts_with(of)) =>
+/// Whether one of the credentials is the owner's. What isn't ours is the upstream's to judge.
+async fn is_owner(app: &App, call: &Call) -> bool {
+    for (_, value) in &call.credentials {
+        if let Some(token) = headers::bearer(value).filter(|token| app.node.is_own_token(token))
+            && matches!(app.node.authenticate(Some(token)).await, Ok(Caller::Owner))
         {
-            StatusCode::FORBIDDEN
+            return true;
         }
-        ("price_above_limit" | "insufficient_funds" | "purse_revoked", _) => StatusCode::FORBIDDEN,
-        (_, Exit::Ours) => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_GATEWAY,
+    }
+    false
+}
+
+/// All lines of a header. What isn't text becomes what no payment is, and is refused as such.
+fn texts(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .map(|line| String::from_utf8_lossy(line.as_bytes()).into_owned())
+        .collect()
+}
+
+fn address(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<Peer>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0)
+}
+
+/// An answer of the door's own.
+pub fn answered(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::PAYMENT_REQUIRED);
+    let mut response = (status, answer.body.to_string()).into_response();
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    append(response.headers_mut(), &answer.headers);
+    response
+}
+
+/// Adds headers; those that are there already stay.
+pub fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) {
+            to.append(name, value);
+        }
     }
 }
 
-/// The failure as problem details (RFC 9457).
-fn problem(status: StatusCode, failure: &Failure) -> Response {
-    let body = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "detail": failure.message,
-        "code": failure.code,
-        "hint": failure.hint,
-    });
-    let mut headers = HeaderMap::new();
-    let kind = HeaderValue::from_static("application/problem+json");
-    headers.insert(header::CONTENT_TYPE, kind);
-    (status, headers, body.to_string()).into_response()
+/// Asks the upstream. It goes on when the buyer hangs up, so that a call that was made counts as one.
+async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response, ApiError> {
+    let address = address(&request);
+    let client_side =
+        headers::wants_websocket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let body = body::bounded(body, Arc::clone(&is_broken));
+    let Some(outgoing) = outgoing(app, &pass, &parts, body, address, client_side.is_some()) else {
+        return failed(
+            pass,
+            SellError::UpstreamUnreachable("its address can't be used"),
+        )
+        .await;
+    };
+    let exchange = Exchange {
+        upstream: app.upstream.clone(),
+        pass,
+        is_broken,
+        client_side,
+    };
+    let task = tokio::spawn(exchange.run(outgoing));
+    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
-    use super::*;
+fn outgoing(
+    app: &App,
+    pass: &Pass,
+    parts: &Parts,
+    body: Body,
+    address: IpAddr,
+    is_websocket: bool,
+) -> Option<Request> {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri: Uri = format!("{}{path}", pass.offer().upstream).parse().ok()?;
+    let mut outgoing = Request::new(body);
+    *outgoing.method_mut() = parts.method.clone();
+    *outgoing.uri_mut() = uri;
+    let scheme = app.node.config().url();
+    let is_https = scheme.starts_with("https://");
+    *outgoing.headers_mut() =
+        headers::to_upstream(&parts.headers, address, is_https, is_websocket, |token| {
+            app.node.is_own_token(token)
+        });
+    Some(outgoing)
+}
 
-    #[test]
-    fn a_failure_is_never_told_as_a_price() {
-        for (code, status) in [
-            ("payment_pending", 504),
-            ("budget_per_day", 403),
-            ("price_above_limit", 403),
-            ("idempotency_conflict", 409),
-            ("paid_and_refused", 502),
-        ] {
-            let failure = Failure::user(code, "what", "hint");
-            assert_eq!(status_of(&failure).as_u16(), status, "{code}");
+struct Exchange {
+    upstream: Upstream,
+    pass: Pass,
+    /// True if the buyer's body broke off.
+    is_broken: Arc<AtomicBool>,
+    client_side: Option<OnUpgrade>,
+}
+
+impl Exchange {
+    async fn run(self, outgoing: Request) -> Result<Response, ApiError> {
+        let answer = tokio::time::timeout(HEAD_TIME_MAX, self.upstream.send(outgoing)).await;
+        let response = match answer {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) if self.is_broken.load(Ordering::Relaxed) => {
+                self.pass.interrupted().await?;
+                return Err(ApiError::bad_request(
+                    "malformed_request",
+                    "the request's body broke off",
+                    "send it again with the same payment",
+                ));
+            }
+            Ok(Err(why)) => return failed(self.pass, SellError::UpstreamUnreachable(why)).await,
+            Err(_) => {
+                return failed(
+                    self.pass,
+                    SellError::UpstreamUnreachable("it takes too long"),
+                )
+                .await;
+            }
+        };
+        if response.status().is_server_error() {
+            let status = response.status().as_u16();
+            return failed(self.pass, SellError::UpstreamFailed(status)).await;
         }
-        assert_eq!(status_of(&Failure::ours("x", "y")).as_u16(), 500);
+        self.deliver(response).await
     }
+
+    /// The upstream has answered: it counts, and goes back as it comes.
+    async fn deliver(mut self, mut response: Response) -> Result<Response, ApiError> {
+        let paid_with = self.pass.served().await.map_err(unsettled)?;
+        let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let upstream_side = is_switch.then(|| hyper::upgrade::on(&mut response));
+        let (mut parts, body) = response.into_parts();
+        headers::to_buyer(&mut parts.headers, self.pass.is_paid(), is_switch);
+        append(&mut parts.headers, &paid_with);
+        let is_metered = self.pass.offer().unit != Unit::Call;
+        if let (Some(upstream), Some(client)) = (upstream_side, self.client_side) {
+            tokio::spawn(socket::join(client, upstream, Meter::new(self.pass)));
+            return Ok(Response::from_parts(parts, Body::empty()));
+        }
+        if !is_metered {
+            return Ok(Response::from_parts(parts, body));
+        }
+        // What is cut off in the middle has no length that could be told before.
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let is_sse = headers::is_event_stream(&parts.headers);
+        let body = Body::from_stream(meter::metered(body, Meter::new(self.pass), is_sse));
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+async fn failed(pass: Pass, error: SellError) -> Result<Response, ApiError> {
+    Ok(answered(pass.failed(error).await.map_err(unsettled)?))
+}
+
+fn unsettled(error: NodeError) -> ApiError {
+    tracing::warn!(code = error.code(), "a paid call isn't settled: {error}");
+    error.into()
 }

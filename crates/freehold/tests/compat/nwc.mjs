@@ -52,7 +52,7 @@ await service.publishWalletServiceInfoEvent(hex(walletSecret), methods, []);
 const keys = new NWCWalletServiceKeyPair(hex(walletSecret), getPublicKey(clientSecret));
 await service.subscribe(keys, handler);
 
-await api('/purses', { name: 'alby', budget: { per_payment_sat: 50, per_day_sat: 100, total_sat: 1_000 } });
+await api('/purses', { name: 'alby', policy: { per_payment_sat: 50, per_day_sat: 100, total_sat: 1_000 } });
 const relay = encodeURIComponent(RELAY_URL);
 const uri = `nostr+walletconnect://${keys.walletPubkey}?relay=${relay}&secret=${hex(clientSecret)}`;
 const backing = await api('/purses/alby/back', { uri });

@@ -50,6 +50,7 @@ pub use credential::Credential;
 pub use error::Error;
 pub use identifier::Identifier;
 pub use issuer::{Grant, Issuer, Request};
+pub use request_path::{is_plain, is_within};
 
 /// The scheme of challenges and credentials.
 pub const L402: &str = "L402";

@@ -6,7 +6,7 @@
 /// A path that servers read in different ways (with `..`, `//`, `\`, or with an
 /// encoded `.`, `/`, `\` or `%`) is below none: this check and the router behind
 /// it must not see two different paths.
-pub(super) fn is_within(path: &str, base: &str) -> bool {
+pub fn is_within(path: &str, base: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let base = base.strip_suffix('/').unwrap_or(base);
     let below = path.strip_prefix(base);
@@ -15,7 +15,7 @@ pub(super) fn is_within(path: &str, base: &str) -> bool {
 
 /// Whether this is an absolute path without a query, which every server reads in
 /// the same way.
-pub(super) fn is_plain(path: &str) -> bool {
+pub fn is_plain(path: &str) -> bool {
     let Some(segments) = path.strip_prefix('/') else {
         return false;
     };

@@ -5,7 +5,7 @@ use http402::mpp::session::{Action, SessionOffer};
 use http402::mpp::{
     Challenge, ChallengeKeys, ChargeOffer, Credential, Invoice, PaymentHash, Preimage,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub const NOW_S: u64 = 1_773_576_000;
 pub const UNIT_PRICE_SAT: u64 = 3;
@@ -69,4 +69,25 @@ pub fn read(challenge: &Challenge, payload: Value) -> Action {
     session_offer()
         .read(&keys(), &credential(challenge, payload))
         .unwrap()
+}
+
+/// The challenge for the Lightning deposit number `n`.
+pub fn lightning(n: u8) -> Challenge {
+    session_offer()
+        .challenge(&keys(), &invoice(DEPOSIT_SAT, preimage(n).hash()))
+        .unwrap()
+}
+
+/// The challenge for a deposit in ecash.
+pub fn ecash() -> Challenge {
+    session_offer()
+        .ecash_challenge(&keys(), NOW_S + 300)
+        .unwrap()
+}
+
+/// Opens a session with the Lightning deposit of this number.
+pub fn open_action(secret: u8) -> Action {
+    let payload =
+        json!({ "action": "open", "preimage": preimage(secret), "returnInvoice": bolt11(None) });
+    read(&lightning(secret), payload)
 }

@@ -158,6 +158,9 @@ pub struct Closed {
     /// Sales that were paid for and not answered: booked as earned, and not paid back by themselves, since they may
     /// have been answered after the backup.
     pub sales: u64,
+    /// Sessions that weren't over: their rests may have gone back after the backup, and don't go back again.
+    #[serde(default)]
+    pub sessions: u64,
     /// Fundings that were under way.
     pub fundings: u64,
 }
@@ -176,6 +179,7 @@ pub(crate) fn close_unknown(db: &Connection, now_ms: i64) -> Result<Closed> {
             + close_purse_payments(db, now_ms)?
             + crate::fetch::close_reserved(db, now_ms)?,
         sales: close_sales(db, now_ms)?,
+        sessions: crate::sell::close_restored(db)?,
         fundings: db.execute("DELETE FROM fundings", [])? as u64,
     })
 }

@@ -219,11 +219,15 @@ impl Node {
         Ok(neighbour.invoice(request).await?.into())
     }
 
-    /// Has the neighbour pay an invoice or an offer.
+    /// Has the neighbour pay an invoice or an offer. Returns the proof of it, in hex, if there is one.
     ///
     /// # Errors
     /// `no_sandbox` on other networks, or why it couldn't be paid.
-    pub async fn sandbox_pay(&self, request: &str, amount_msat: Option<u64>) -> Result<()> {
+    pub async fn sandbox_pay(
+        &self,
+        request: &str,
+        amount_msat: Option<u64>,
+    ) -> Result<Option<String>> {
         let neighbour = &self.neighbourhood()?.neighbour;
         let what = Payable::parse(request)?;
         let request = PayRequest {
@@ -238,7 +242,7 @@ impl Node {
         let id = neighbour.pay(request).await?;
         let paid = neighbour.wait_payment(id, PAYMENT_TIME_MAX).await?;
         match paid.status {
-            PaymentStatus::Succeeded { .. } => Ok(()),
+            PaymentStatus::Succeeded { preimage, .. } => Ok(preimage.map(|p| hex::encode(p.0))),
             PaymentStatus::Failed { reason } => Err(NodeError::PaymentFailed(reason)),
             PaymentStatus::Pending | PaymentStatus::Unsent => {
                 Err(LightningError::Unknown("the neighbour's payment is under way".into()).into())

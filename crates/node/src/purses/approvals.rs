@@ -65,7 +65,9 @@ impl Node {
     ) -> Result<()> {
         match self.inner.db.write(work).await? {
             Reserved::Now => Ok(()),
-            Reserved::Asked(approval) => Err(NodeError::ApprovalNeeded(Box::new(approval.into()))),
+            Reserved::Asked(approval) => {
+                Err(NodeError::ApprovalNeeded(Box::new((*approval).into())))
+            }
         }
     }
 

@@ -15,8 +15,10 @@ use crate::node::{Caller, Node};
 pub struct PaymentRequired {
     /// 402; 400 when a payment was refused, nothing taken.
     pub status: u16,
-    /// The fresh challenge.
+    /// The fresh challenge for ecash.
     pub header: (&'static str, String),
+    /// What the request costs at most.
+    pub price_sat: u64,
     /// A problem (RFC 9457) with an OpenAI-style `error` in it.
     pub body: Value,
     /// The body's media type.
@@ -56,7 +58,7 @@ impl Node {
         Ok(match offer.decide(x_cashu) {
             Decision::Challenge(_) => Err(required(&offer, offer.problem(None))),
             Decision::Refuse { error, .. } => Err(required(&offer, offer.problem(Some(&error)))),
-            Decision::Redeem(outline) if outline.amount > most_sat(order) => {
+            Decision::Redeem(outline) if outline.amount > most_sat(order.max_price_sat) => {
                 let (given_sat, price_sat) = (outline.amount, order.max_price_sat);
                 Err(self.refuse(
                     NodeError::PaymentTooMuch {
@@ -108,11 +110,10 @@ impl Node {
 }
 
 /// Far more than the price is a slip that nobody wants to be swapped.
-fn most_sat(order: &Order) -> u64 {
-    order
-        .max_price_sat
+pub(crate) fn most_sat(price_sat: u64) -> u64 {
+    price_sat
         .saturating_mul(10)
-        .max(order.max_price_sat.saturating_add(1_000))
+        .max(price_sat.saturating_add(1_000))
 }
 
 fn required(offer: &Offer, problem: Problem) -> PaymentRequired {
@@ -123,6 +124,7 @@ fn required(offer: &Offer, problem: Problem) -> PaymentRequired {
     PaymentRequired {
         status: problem.status,
         header: (challenge.name, challenge.value),
+        price_sat: offer.price_sat(),
         body,
         content_type: PROBLEM_CONTENT_TYPE,
     }

@@ -19,6 +19,8 @@ pub struct Answer {
     pub stream: bool,
     /// True if the client wants token counts at the stream's end.
     pub include_usage: bool,
+    /// The header `Payment-Receipt`, if the payment's protocol has it.
+    pub payment_receipt: Option<String>,
     /// Text, and then [`AnswerEvent::End`] or [`AnswerEvent::Failed`]. Dropping it stops an
     /// answer that isn't paid with ecash; a paid one is finished, and kept for a retry.
     pub events: UnboundedReceiver<AnswerEvent>,

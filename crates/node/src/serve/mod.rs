@@ -16,13 +16,13 @@ use wallet::purse::{Agent, PurseName};
 use crate::error::Result;
 use crate::locks::Guard;
 use crate::node::{Caller, Node};
+use crate::sell::{Hold, Use};
 
 pub use door::PaymentRequired;
+pub(crate) use door::most_sat;
 pub use events::{Answer, AnswerEvent, Settled};
-use order::Order;
-pub(crate) use sale::SCHEMA;
-use sale::Sale;
-pub(crate) use sale::{change_operations, change_tokens};
+pub(crate) use order::Order;
+pub(crate) use sale::{Quote, SCHEMA, Sale, change_operations, change_tokens, widen};
 pub(crate) use till::CALL_PREFIX;
 
 /// What a request led to.
@@ -42,7 +42,7 @@ enum Admitted {
 }
 
 /// Who pays for the work, durably taken or reserved.
-enum Payer {
+pub(crate) enum Payer {
     Free {
         scope: String,
     },
@@ -53,6 +53,13 @@ enum Payer {
     Ecash {
         sale: Box<Sale>,
         _guard: Guard,
+    },
+    /// A Lightning payment, whole.
+    Lightning {
+        taken: Use,
+    },
+    Session {
+        hold: Hold,
     },
 }
 
@@ -77,7 +84,10 @@ impl Node {
         let admitted = match self.admit(caller, x_cashu.as_deref(), &order)? {
             Ok(admitted) => admitted,
             // A token that paid for this request before its price rose is still good.
-            Err(challenge) => match self.paid_before(x_cashu.as_deref(), &order).await? {
+            Err(challenge) => match self
+                .paid_before(x_cashu.as_deref(), &order.body_sha256.to_string())
+                .await?
+            {
                 Some(outline) => Admitted::Ecash(outline),
                 None => return Ok(Served::PaymentRequired(challenge)),
             },
@@ -102,7 +112,7 @@ impl Node {
             Admitted::Purse(agent) => self.reserve_from_purse(agent, order).await,
             Admitted::Ecash(outline) => {
                 let guard = self.inner.sales.lock(&outline.id.to_string()).await;
-                let sale = self.take_payment(outline, order).await?;
+                let sale = self.take_payment(outline, order.quote()).await?;
                 Ok(Payer::Ecash {
                     sale: Box::new(sale),
                     _guard: guard,
@@ -112,9 +122,9 @@ impl Node {
     }
 
     /// Works in the background, and hands out the answer as it comes.
-    fn answer(&self, mut order: Order, payer: Payer) -> Result<Answer> {
+    pub(crate) fn answer(&self, mut order: Order, payer: Payer) -> Result<Answer> {
         if let Payer::Ecash { sale, .. } = &payer {
-            sale.restore_terms(&mut order);
+            order.restore_terms(sale);
         }
         let (sender, events) = mpsc::unbounded_channel();
         let answer = Answer {
@@ -122,6 +132,7 @@ impl Node {
             reply: order.reply(),
             stream: order.request.stream,
             include_usage: order.request.wants_stream_usage(),
+            payment_receipt: None,
             events,
         };
         match payer {
@@ -140,7 +151,7 @@ impl Node {
 impl Payer {
     fn id(&self, order: &Order) -> String {
         match self {
-            Self::Free { .. } => order.id.clone(),
+            Self::Free { .. } | Self::Lightning { .. } | Self::Session { .. } => order.id.clone(),
             Self::Purse { transfer_id, .. } => transfer_id.clone(),
             Self::Ecash { sale, .. } => sale.id.clone(),
         }

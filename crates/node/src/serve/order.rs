@@ -4,13 +4,14 @@ use inference::openai::{ChatRequest, ModelEntry, ModelList, Reply};
 use timestamp::Hash;
 use uuid::Uuid;
 
+use super::sale::{Quote, Sale};
 use crate::config::PriceConfig;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
 /// A request that can be served, with its price.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(crate) struct Order {
     /// Unique; orders by time.
     pub id: String,
     pub request: ChatRequest,
@@ -28,6 +29,23 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// What a token is to pay for.
+    pub fn quote(&self) -> Quote {
+        Quote {
+            request: self.body_sha256.to_string(),
+            body: self.body.clone(),
+            max_price_sat: self.max_price_sat,
+            max_tokens: self.max_tokens,
+            offer: None,
+        }
+    }
+
+    /// What was quoted when the token came is what holds.
+    pub fn restore_terms(&mut self, sale: &Sale) {
+        self.max_price_sat = sale.max_price_sat;
+        self.max_tokens = sale.max_tokens;
+    }
+
     pub fn reply(&self) -> Reply {
         let created = (now_ms().max(0) / 1_000).unsigned_abs();
         Reply::new(&self.id, created, &self.model)
@@ -46,7 +64,7 @@ impl PriceConfig {
 
 impl Node {
     /// Reads a request's body, measures it with the model's own tokens, and prices it.
-    pub(super) async fn price(&self, body: Vec<u8>) -> Result<Order> {
+    pub(crate) async fn price(&self, body: Vec<u8>) -> Result<Order> {
         let request = ChatRequest::from_json(&body)?;
         let running = self.inner.engines.get().await?;
         let model = &running.model.spec;

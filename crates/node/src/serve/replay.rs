@@ -7,6 +7,10 @@ use super::sale::{Sale, no_summary};
 use super::{AnswerEvent, Payer, Settled};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
+use crate::sell::SellError;
+
+/// How long a call that was paid and cut off waits for a retry, before its money goes back.
+const RETRY_MAX_MS: i64 = 10 * 60 * 1_000;
 
 impl Node {
     /// Sends a settled sale's answer again, with the same change and receipt.
@@ -72,6 +76,14 @@ impl Node {
                     continue;
                 }
             };
+            if sale.offer.is_some() {
+                // A retry finds it paid. Whoever doesn't come back finds the money instead.
+                if now_ms() - sale.created_ms > RETRY_MAX_MS {
+                    self.refund_sale(&sale, SellError::Interrupted.into())
+                        .await?;
+                }
+                continue;
+            }
             let order = match self.order_again(&sale).await {
                 Ok(order) => order,
                 // No engine right now: the next round tries again.
@@ -95,7 +107,7 @@ impl Node {
     /// The order as it was when it was paid for; what its price was then, it stays.
     async fn order_again(&self, sale: &Sale) -> Result<Order> {
         let mut order = self.price(sale.body.clone()).await?;
-        sale.restore_terms(&mut order);
+        order.restore_terms(sale);
         Ok(order)
     }
 

@@ -1,11 +1,10 @@
-//! Sales paid with ecash: one row each, from the token's arrival to the change.
+//! Sales paid with ecash: one row each, from the token's arrival to the change. Answers of the model are sold so, and
+//! calls of other services.
 
 use inference::{FinishReason, Summary};
 use rusqlite::{Connection, OptionalExtension, Row};
-use timestamp::Hash;
 use uuid::Uuid;
 
-use super::order::Order;
 use crate::error::Result;
 
 /// `redeeming` → `paid` → `settled`. A row that never got past `redeeming` and whose
@@ -29,13 +28,35 @@ CREATE TABLE IF NOT EXISTS sales (
     error_code         TEXT,
     error_message      TEXT,
     created_ms         INTEGER NOT NULL,
-    settled_ms         INTEGER
+    settled_ms         INTEGER,
+    offer              TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS sales_open ON sales (state) WHERE state != 'settled';
 ";
 
+/// Adds what tables of earlier versions lack.
+pub(crate) fn widen(db: &Connection) -> Result<()> {
+    let find = "SELECT count(*) FROM pragma_table_info('sales') WHERE name = 'offer'";
+    if db.query_row(find, [], |row| row.get::<_, u32>(0))? == 0 {
+        db.execute_batch("ALTER TABLE sales ADD COLUMN offer TEXT")?;
+    }
+    Ok(())
+}
+
+/// What a token is to pay for.
+pub(crate) struct Quote {
+    /// Names the request: the digest of its body, or the offer.
+    pub request: String,
+    /// What is needed to answer it again; empty if it isn't ours to answer.
+    pub body: Vec<u8>,
+    pub max_price_sat: u64,
+    pub max_tokens: u32,
+    /// The offer that a call is of; none for answers of the model.
+    pub offer: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SaleState {
+pub(crate) enum SaleState {
     Redeeming,
     Paid,
     Settled,
@@ -43,7 +64,7 @@ pub(super) enum SaleState {
 
 /// A sale as it stands.
 #[derive(Clone)]
-pub(super) struct Sale {
+pub(crate) struct Sale {
     /// The token's id, so that the same money can't begin a second sale.
     pub id: String,
     pub state: SaleState,
@@ -60,11 +81,13 @@ pub(super) struct Sale {
     pub change_token: Option<String>,
     pub receipt_id: Option<String>,
     pub error: Option<(String, String)>,
+    pub offer: Option<String>,
+    pub created_ms: i64,
 }
 
 /// How a sale ended, to be written.
 #[derive(Default)]
-pub(super) struct Ending {
+pub(crate) struct Ending {
     pub price_sat: u64,
     pub answer: Option<String>,
     pub summary: Option<Summary>,
@@ -75,15 +98,17 @@ pub(super) struct Ending {
 
 impl Sale {
     /// A sale whose token is about to be swapped.
-    pub fn new(id: String, token: String, order: &Order) -> Self {
+    pub fn new(id: String, token: String, quote: Quote, now_ms: i64) -> Self {
         Self {
             id,
             state: SaleState::Redeeming,
-            request_sha256: order.body_sha256.to_string(),
-            body: order.body.clone(),
+            request_sha256: quote.request,
+            body: quote.body,
             token,
-            max_price_sat: order.max_price_sat,
-            max_tokens: order.max_tokens,
+            max_price_sat: quote.max_price_sat,
+            max_tokens: quote.max_tokens,
+            offer: quote.offer,
+            created_ms: now_ms,
             received_sat: 0,
             price_sat: 0,
             answer: None,
@@ -98,20 +123,14 @@ impl Sale {
         self.state == SaleState::Settled
     }
 
-    pub fn is_for(&self, request: &Hash) -> bool {
-        self.request_sha256 == request.to_string()
+    pub fn is_for(&self, request: &str) -> bool {
+        self.request_sha256 == request
     }
 
-    /// What was quoted when the token came is what holds.
-    pub fn restore_terms(&self, order: &mut Order) {
-        order.max_price_sat = self.max_price_sat;
-        order.max_tokens = self.max_tokens;
-    }
-
-    pub fn insert(&self, db: &Connection, now_ms: i64) -> Result<()> {
+    pub fn insert(&self, db: &Connection) -> Result<()> {
         db.execute(
-            "INSERT INTO sales (id, state, request_sha256, body, token, max_price_sat, max_tokens, created_ms)
-             VALUES (?1, 'redeeming', ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO sales (id, state, request_sha256, body, token, max_price_sat, max_tokens, created_ms, offer)
+             VALUES (?1, 'redeeming', ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             (
                 &self.id,
                 &self.request_sha256,
@@ -119,7 +138,8 @@ impl Sale {
                 &self.token,
                 self.max_price_sat,
                 self.max_tokens,
-                now_ms,
+                self.created_ms,
+                &self.offer,
             ),
         )?;
         Ok(())
@@ -191,25 +211,30 @@ impl Sale {
     }
 }
 
-/// The change tokens that we handed out.
+/// The tokens that we handed out: change, and rests of sessions.
 pub(crate) fn change_tokens(db: &Connection) -> Result<Vec<String>> {
-    let mut statement =
-        db.prepare_cached("SELECT change_token FROM sales WHERE change_token IS NOT NULL")?;
+    let mut statement = db.prepare_cached(
+        "SELECT change_token FROM sales WHERE change_token IS NOT NULL
+         UNION ALL SELECT refund_token FROM sessions WHERE refund_token IS NOT NULL",
+    )?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<std::result::Result<_, _>>()?)
 }
 
-/// The operations that made change tokens which we handed out.
+/// The operations that made tokens which we handed out.
 pub(crate) fn change_operations(db: &Connection) -> Result<Vec<Uuid>> {
-    let mut statement =
-        db.prepare_cached("SELECT change_operation FROM sales WHERE change_operation IS NOT NULL")?;
+    let mut statement = db.prepare_cached(
+        "SELECT change_operation FROM sales WHERE change_operation IS NOT NULL
+         UNION ALL SELECT refund_operation FROM sessions WHERE refund_operation IS NOT NULL",
+    )?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
     let texts: Vec<String> = rows.collect::<std::result::Result<_, _>>()?;
     Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
 }
 
 const COLUMNS: &str = "id, state, request_sha256, body, token, max_price_sat, max_tokens,
-    received_sat, price_sat, answer, summary, change_token, receipt_id, error_code, error_message";
+    received_sat, price_sat, answer, summary, change_token, receipt_id, error_code, error_message, offer,
+    created_ms";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Sale> {
     let state: String = row.get(1)?;
@@ -235,6 +260,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Sale> {
         change_token: row.get(11)?,
         receipt_id: row.get(12)?,
         error: code.zip(message),
+        offer: row.get(15)?,
+        created_ms: row.get(16)?,
     })
 }
 

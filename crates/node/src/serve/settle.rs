@@ -13,6 +13,7 @@ use super::{Payer, Settled};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 use crate::receipts::{Leaf, Receipts, Statement};
+use crate::sell::Use;
 
 impl Payer {
     /// Why the work must not begin although the money is here: after the mint's fee
@@ -34,6 +35,16 @@ impl Payer {
     }
 }
 
+/// What is written with the receipt.
+enum Booking {
+    /// Nothing: it cost nothing, or a session meters it.
+    Nothing,
+    /// A purse's reservation.
+    Reserved(String),
+    /// A Lightning payment that bought this.
+    Used(Use),
+}
+
 impl Node {
     /// Books what the work cost, or gives everything back if it failed.
     pub(super) async fn settle(
@@ -46,8 +57,9 @@ impl Node {
             (Payer::Ecash { sale, .. }, Ok(done)) => self.settle_sale(order, sale, done).await,
             (Payer::Ecash { sale, .. }, Err(error)) => Err(self.refund_sale(sale, error).await?),
             (Payer::Purse { transfer_id, .. }, Ok(done)) => {
-                self.settle_call(order, Some(transfer_id.clone()), done)
-                    .await
+                let price_sat = self.cost_sat(order, &done);
+                let booking = Booking::Reserved(transfer_id.clone());
+                self.settle_call(order, price_sat, booking, done).await
             }
             (Payer::Purse { transfer_id, .. }, Err(error)) => {
                 let id = transfer_id.clone();
@@ -57,30 +69,50 @@ impl Node {
                     .await?;
                 Err(error)
             }
-            (Payer::Free { .. }, Ok(done)) => self.settle_call(order, None, done).await,
-            (Payer::Free { .. }, Err(error)) => Err(error),
+            (Payer::Free { .. }, Ok(done)) => {
+                self.settle_call(order, 0, Booking::Nothing, done).await
+            }
+            (Payer::Lightning { taken }, Ok(done)) => {
+                let booking = Booking::Used(taken.clone());
+                self.settle_call(order, order.max_price_sat, booking, done)
+                    .await
+            }
+            (Payer::Lightning { taken }, Err(error)) => {
+                let taken = taken.clone();
+                self.inner.db.write(move |tx| taken.failed(tx)).await?;
+                Err(error)
+            }
+            (Payer::Session { hold }, Ok(done)) => {
+                let price_sat = self.cost_sat(order, &done);
+                hold.take_sat(price_sat)?;
+                self.settle_call(order, price_sat, Booking::Nothing, done)
+                    .await
+            }
+            // What was set aside of a session goes back when the hold is dropped.
+            (Payer::Free { .. } | Payer::Session { .. }, Err(error)) => Err(error),
         }
     }
 
-    /// For the owner (nothing to book) and for purses (the reservation is posted).
+    /// For all who don't pay with ecash.
     async fn settle_call(
         &self,
         order: &Order,
-        transfer_id: Option<String>,
+        price_sat: u64,
+        booking: Booking,
         done: Done,
     ) -> Result<Settled> {
-        let price_sat = match transfer_id {
-            Some(_) => self.cost_sat(order, &done),
-            None => 0,
-        };
         let mut receipts = self.inner.receipts.lock().await;
         let leaf = receipts.sign(statement(order, &done, price_sat))?;
         let row = leaf.clone();
         self.inner
             .db
             .write(move |tx| -> Result<()> {
-                if let Some(id) = transfer_id {
-                    ledger::post(tx, &id, sat_to_msat(price_sat), now_ms())?;
+                match booking {
+                    Booking::Nothing => {}
+                    Booking::Reserved(id) => {
+                        ledger::post(tx, &id, sat_to_msat(price_sat), now_ms())?
+                    }
+                    Booking::Used(taken) => taken.served(tx)?,
                 }
                 row.insert(tx)
             })
@@ -121,8 +153,19 @@ impl Node {
         })
     }
 
+    /// Ends the sale of a call that was answered; the change, if there is any.
+    pub(crate) async fn settle_call_sale(&self, sale: &Sale) -> Result<Option<String>> {
+        let due_sat = sale.received_sat.saturating_sub(sale.max_price_sat);
+        let change = self.make_change(due_sat).await?;
+        let ending = Ending {
+            price_sat: sale.max_price_sat,
+            ..Ending::default()
+        };
+        self.close_sale(sale, ending, change, |_| Ok(())).await
+    }
+
     /// Gives everything back, and remembers why.
-    pub(super) async fn refund_sale(&self, sale: &Sale, error: NodeError) -> Result<NodeError> {
+    pub(crate) async fn refund_sale(&self, sale: &Sale, error: NodeError) -> Result<NodeError> {
         let change = self.make_change(sale.received_sat).await?;
         let ending = Ending {
             error: Some((error.code().to_owned(), error.to_string())),
@@ -140,7 +183,7 @@ impl Node {
     }
 
     /// A token over what is due, less the mint's fee for making it.
-    async fn make_change(&self, due_sat: u64) -> Result<Option<Issued>> {
+    pub(crate) async fn make_change(&self, due_sat: u64) -> Result<Option<Issued>> {
         if due_sat == 0 {
             return Ok(None);
         }
@@ -170,16 +213,15 @@ impl Node {
             .map(|issued| (issued.operation, issued.token.clone()));
         let earned_sat = sale.received_sat.saturating_sub(out_sat);
         let id = sale.id.clone();
+        let (income, memo) = match &sale.offer {
+            None => (Account::InferenceIncome, "earned by answering".to_owned()),
+            Some(offer) => (Account::ServiceIncome, format!("earned by selling {offer}")),
+        };
         self.inner
             .db
             .write(move |tx| -> Result<()> {
                 let movements = [
-                    (
-                        "earned",
-                        Account::InferenceIncome,
-                        earned_sat,
-                        "earned by answering",
-                    ),
+                    ("earned", income, earned_sat, memo.as_str()),
                     (
                         "change",
                         Account::TillEcash,

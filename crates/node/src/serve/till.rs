@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use http402::mpp::session::DepositId;
 use http402::xcashu::TokenOutline;
 use url::Url;
 use wallet::ecash::{EcashError, Redemption};
@@ -11,7 +12,7 @@ use wallet::sat_to_msat;
 
 use super::Payer;
 use super::order::Order;
-use super::sale::{Sale, SaleState, change_operations};
+use super::sale::{Quote, Sale, SaleState, change_operations};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -57,40 +58,45 @@ impl Node {
 
     /// Swaps the token, unless this very request was paid with it before. The caller
     /// holds the sale's lock.
-    pub(super) async fn take_payment(&self, outline: TokenOutline, order: &Order) -> Result<Sale> {
-        let fresh = Sale::new(outline.id.to_string(), outline.token().to_owned(), order);
+    pub(crate) async fn take_payment(&self, outline: TokenOutline, quote: Quote) -> Result<Sale> {
+        let deposit = DepositId::ecash(outline.id);
+        let request = quote.request.clone();
+        let (id, token) = (outline.id.to_string(), outline.token().to_owned());
+        let fresh = Sale::new(id, token, quote, now_ms());
         let known = self
             .inner
             .db
             .write(move |tx| -> Result<_> {
                 let known = Sale::find(tx, &fresh.id)?;
                 if known.is_none() {
-                    fresh.insert(tx, now_ms())?;
+                    // What became of a token can be told later only if it was used for one thing.
+                    if crate::sell::is_used(tx, &deposit)? {
+                        return Err(NodeError::PaymentUsed);
+                    }
+                    fresh.insert(tx)?;
                 }
                 Ok(known.ok_or(fresh))
             })
             .await?;
         match known {
             Err(fresh) => self.redeem(fresh).await,
-            Ok(sale) if !sale.is_for(&order.body_sha256) => Err(NodeError::PaymentUsed),
+            Ok(sale) if !sale.is_for(&request) => Err(NodeError::PaymentUsed),
             Ok(sale) => self.collect_sale(sale).await,
         }
     }
 
     /// The token's outline, if a sale for this very request began with it.
-    pub(super) async fn paid_before(
+    pub(crate) async fn paid_before(
         &self,
         x_cashu: Option<&str>,
-        order: &Order,
+        request: &str,
     ) -> Result<Option<TokenOutline>> {
         let Some(outline) = x_cashu.and_then(|text| TokenOutline::parse(text).ok()) else {
             return Ok(None);
         };
         let id = outline.id.to_string();
         let sale = self.inner.db.write(move |tx| Sale::find(tx, &id)).await?;
-        Ok(sale
-            .filter(|sale| sale.is_for(&order.body_sha256))
-            .map(|_| outline))
+        Ok(sale.filter(|sale| sale.is_for(request)).map(|_| outline))
     }
 
     /// Brings a sale that began earlier to `paid`, if it isn't yet.

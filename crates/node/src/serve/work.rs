@@ -97,6 +97,8 @@ impl Payer {
     fn scope(&self) -> String {
         match self {
             Self::Free { scope } => scope.clone(),
+            Self::Lightning { taken } => format!("payment:{}", taken.payment),
+            Self::Session { hold } => format!("session:{}", hold.receipt.reference),
             Self::Purse { name, .. } => format!("purse:{name}"),
             Self::Ecash { sale, .. } => format!("sale:{}", sale.id),
         }

@@ -1,8 +1,9 @@
 //! Lightning in the ledger: whose each payment is, what it cost, and what came in.
 //!
-//! Bitcoin in channels belongs to two: to the owner, and to the embedded mint, which owes it to whoever holds its
-//! ecash. An outgoing payment is reserved here before a channel hears of it, for its amount and the highest fee; what
-//! comes in is booked to whoever asked for it. Every function books in the caller's transaction, and may be repeated.
+//! Bitcoin in channels belongs to three: to the owner, to the embedded mint, which owes it to whoever holds its ecash,
+//! and to buyers, who have deposits here. An outgoing payment is reserved here before a channel hears of it, for its
+//! amount and the highest fee; what comes in is booked to whoever asked for it. Every function books in the caller's
+//! transaction, and may be repeated.
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use crate::ledger::{self, Account, NewTransfer};
 pub const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS lightning_invoices (
     payment_hash  TEXT PRIMARY KEY,
-    holder        TEXT NOT NULL CHECK (holder IN ('owner', 'mint')),
+    holder        TEXT NOT NULL CHECK (holder IN ('owner', 'mint', 'sessions')),
     amount_msat   INTEGER,
     description   TEXT NOT NULL,
     created_ms    INTEGER NOT NULL,
@@ -23,7 +24,7 @@ CREATE TABLE IF NOT EXISTS lightning_invoices (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS lightning_payments (
     id            TEXT PRIMARY KEY,
-    holder        TEXT NOT NULL CHECK (holder IN ('owner', 'mint')),
+    holder        TEXT NOT NULL CHECK (holder IN ('owner', 'mint', 'sessions')),
     request       TEXT NOT NULL,
     state         TEXT NOT NULL CHECK (state IN ('pending', 'succeeded', 'failed')),
     amount_msat   INTEGER NOT NULL CHECK (amount_msat > 0),
@@ -45,6 +46,8 @@ pub enum Holder {
     Owner,
     /// The embedded mint, for those who hold its ecash.
     Mint,
+    /// Buyers who made a deposit for a session.
+    Sessions,
 }
 
 impl Holder {
@@ -52,12 +55,14 @@ impl Holder {
         match self {
             Self::Owner => "owner",
             Self::Mint => "mint",
+            Self::Sessions => "sessions",
         }
     }
 
     fn of(text: &str) -> Self {
         match text {
             "mint" => Self::Mint,
+            "sessions" => Self::Sessions,
             _ => Self::Owner,
         }
     }
@@ -66,8 +71,33 @@ impl Holder {
         match self {
             Self::Owner => Account::OwnerLightning,
             Self::Mint => Account::MintIssued,
+            Self::Sessions => Account::Sessions,
         }
     }
+}
+
+/// Makes the tables of this module. Those of a version that knew fewer holders are copied: SQLite can't change a
+/// `CHECK`.
+///
+/// # Errors
+/// If the database fails; then nothing was changed.
+pub fn prepare(db: &Connection) -> Result<(), rusqlite::Error> {
+    db.execute_batch(SCHEMA)?;
+    for table in ["lightning_invoices", "lightning_payments"] {
+        let find = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?1";
+        let sql: String = db.query_row(find, [table], |row| row.get(0))?;
+        if !sql.contains("'sessions'") {
+            db.execute_batch(&format!(
+                "BEGIN IMMEDIATE;
+                 ALTER TABLE {table} RENAME TO {table}_before;
+                 {SCHEMA}
+                 INSERT INTO {table} SELECT * FROM {table}_before;
+                 DROP TABLE {table}_before;
+                 COMMIT;"
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 /// Where an outgoing payment stands.

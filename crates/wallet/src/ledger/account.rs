@@ -55,8 +55,12 @@ pub enum Account {
     Purse(PurseName),
     /// Received from customers for work that isn't finished.
     SalesHeld,
+    /// Deposits of sessions, as far as they aren't spent: the buyers' money.
+    Sessions,
     /// Earned by answering.
     InferenceIncome,
+    /// Earned by selling other services, in ecash. What Lightning brings is the owner's at once.
+    ServiceIncome,
 }
 
 impl Account {
@@ -74,8 +78,9 @@ impl Account {
             | Self::OwnerOnchain
             | Self::MintIssued
             | Self::Purse(_)
-            | Self::SalesHeld => AccountKind::Liability,
-            Self::InferenceIncome => AccountKind::Income,
+            | Self::SalesHeld
+            | Self::Sessions => AccountKind::Liability,
+            Self::InferenceIncome | Self::ServiceIncome => AccountKind::Income,
         }
     }
 }
@@ -94,7 +99,9 @@ impl fmt::Display for Account {
             Self::MintIssued => f.write_str("mint:issued"),
             Self::Purse(name) => write!(f, "purse:{name}"),
             Self::SalesHeld => f.write_str("sales:held"),
+            Self::Sessions => f.write_str("sessions"),
             Self::InferenceIncome => f.write_str("income:inference"),
+            Self::ServiceIncome => f.write_str("income:services"),
         }
     }
 }

@@ -207,7 +207,8 @@ mod tests {
 
         #[test]
         fn caveats_say_all_of_it(narrowing in narrowing()) {
-            let read = narrowing.caveats().iter().map(|caveat| Narrowing::parse(caveat).unwrap());
+            let caveats = narrowing.caveats();
+            let read = caveats.iter().map(|caveat| Narrowing::parse(caveat).unwrap());
             prop_assert_eq!(read.fold(Narrowing::default(), Narrowing::and), narrowing);
         }
 

@@ -33,7 +33,7 @@ pub enum Reserved {
     /// The money is reserved.
     Now,
     /// Nothing is reserved: a human is asked. The transaction must be committed all the same, or the question is lost.
-    Asked(Approval),
+    Asked(Box<Approval>),
 }
 
 /// Reserves a payment if token, policy and balance allow it, and a human where one has to. Repeating it does nothing.
@@ -71,7 +71,7 @@ pub fn reserve(db: &Connection, spend: &Spend<'_>, now_ms: i64) -> Result<Reserv
         }
         Verdict::NeedsApproval(cause) => match ask(db, spend, cause, clock_ms)? {
             Answer::Approved(approval) => Some(approval.id),
-            Answer::Waiting(approval) => return Ok(Reserved::Asked(approval)),
+            Answer::Waiting(approval) => return Ok(Reserved::Asked(Box::new(approval))),
         },
     };
     if let Some(source) = spend.draw_from {

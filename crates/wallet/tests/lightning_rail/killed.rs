@@ -222,9 +222,8 @@ async fn an_invoice_that_was_being_paid_is_paid_once_or_not() {
     every_kill_resolves(false).await;
 }
 
-/// Some of its turns wait for the library's own patience, which is minutes.
+/// One or two of its turns wait for the library's own patience, which is a minute.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
 async fn an_offer_that_was_being_paid_is_paid_once_or_not() {
     every_kill_resolves(true).await;
 }

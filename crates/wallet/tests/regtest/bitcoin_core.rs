@@ -147,11 +147,7 @@ impl BitcoinCore {
 
     fn ask(&self, method: &str, params: Value) -> Result<Value, String> {
         let call = json!({"jsonrpc": "1.0", "id": 0, "method": method, "params": params});
-        let (_, reply) = ask(
-            self.port,
-            Some((USER, PASSWORD)),
-            call.to_string().as_bytes(),
-        )?;
+        let (_, reply) = ask(self.port, USER, PASSWORD, call.to_string().as_bytes())?;
         let mut reply: Value = serde_json::from_slice(&reply).map_err(|why| why.to_string())?;
         match reply["error"].take() {
             Value::Null => Ok(reply["result"].take()),

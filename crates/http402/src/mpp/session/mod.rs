@@ -179,6 +179,11 @@ impl Session {
         self.id
     }
 
+    /// How it is paid: `lightning` or `cashu`.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
     /// Where it is in its life.
     pub fn state(&self) -> SessionState {
         self.state

@@ -88,7 +88,7 @@ pub(super) fn begin(
         memo: "a Lightning invoice, paid by the wallet that backs the purse",
     };
     if let Reserved::Asked(approval) = purse::reserve(db, &spend, now_ms)? {
-        return Ok(Begun::Asked(Box::new(approval)));
+        return Ok(Begun::Asked(approval));
     }
     db.prepare_cached(
         "INSERT INTO nwc_payments (key, purse, wallet, payment_hash, invoice, amount_msat, reserved_msat,

@@ -99,3 +99,35 @@ fn what_nobody_asked_for_is_the_owners() {
     assert_eq!(balance(&db, &Account::MintIssued), (1_000, 0));
     assert_eq!(balance(&db, &Account::Lightning), (-106_000, 0));
 }
+
+#[test]
+fn tables_that_knew_fewer_holders_are_widened_with_what_is_in_them() {
+    let db = Connection::open_in_memory().unwrap();
+    let before = SCHEMA.replace(", 'sessions'", "");
+    db.execute_batch(&before).unwrap();
+    record_invoice(&db, "aa", Holder::Mint, Some(7), "bread", 1).unwrap();
+    assert!(record_invoice(&db, "bb", Holder::Sessions, Some(7), "", 1).is_err());
+    prepare(&db).unwrap();
+    prepare(&db).unwrap();
+    record_invoice(&db, "bb", Holder::Sessions, Some(7), "", 1).unwrap();
+    let found = |hash: &str| invoice(&db, hash).unwrap().unwrap();
+    assert_eq!(found("aa").holder, Holder::Mint);
+    assert_eq!(found("aa").description, "bread");
+    assert_eq!(found("bb").holder, Holder::Sessions);
+}
+
+#[test]
+fn a_deposit_is_the_buyers_until_it_is_earned_or_goes_back() {
+    let db = books();
+    record_invoice(&db, "aa", Holder::Sessions, Some(50_000), "", 1).unwrap();
+    received(&db, "aa", 50_000, 2).unwrap();
+    received(&db, "aa", 50_000, 3).unwrap();
+    assert_eq!(balance(&db, &Account::Sessions), (50_000, 0));
+    assert_eq!(balance(&db, &Account::OwnerLightning), (100_000, 0));
+    let refund = new("bb", Holder::Sessions);
+    begin(&db, &refund).unwrap();
+    succeeded(&db, "bb", 0, None, 4).unwrap();
+    assert_eq!(balance(&db, &Account::Sessions), (20_000, 0));
+    // No more than there is goes back, whatever is asked.
+    assert!(begin(&db, &new("cc", Holder::Sessions)).is_err());
+}

@@ -1,0 +1,221 @@
+//! `freehold sell`
+
+use clap::{Args, Subcommand, ValueEnum};
+use node::sell::{NewOffer, Offer, SessionView, Unit};
+
+use super::amount;
+use super::table::{pairs, table};
+use crate::api::lightning::Done;
+use crate::client::{Client, escape};
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+use crate::when;
+
+/// What to sell, or what to do with what is sold.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct SellArgs {
+    #[command(subcommand)]
+    command: Option<SellCommand>,
+    /// The server whose answers are sold, such as http://127.0.0.1:3000
+    #[arg(required = true)]
+    url: Option<String>,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+/// What to do with what is sold.
+#[derive(Debug, Subcommand)]
+pub enum SellCommand {
+    /// List what is sold
+    List,
+    /// Sell something no longer; what was paid in advance goes back
+    Remove {
+        /// Which: see `freehold sell list`
+        id: String,
+    },
+    /// List the newest sessions: deposits, and what was taken from them
+    Sessions,
+}
+
+/// How it is sold.
+#[derive(Debug, Args)]
+struct Terms {
+    /// The price of a unit, such as 5sat
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_PRICE",
+        hide_env = true,
+        value_name = "AMOUNT"
+    )]
+    #[arg(value_parser = amount::sat, required = true)]
+    price: Option<u64>,
+    /// The path that is sold, and all below it [default: /]
+    #[arg(long, env = "FREEHOLD_SELL_PATH", hide_env = true, value_name = "PATH")]
+    path: Option<String>,
+    /// The only method that is sold [default: all]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_METHOD",
+        hide_env = true,
+        value_name = "METHOD"
+    )]
+    method: Option<String>,
+    /// What the price is for
+    #[arg(long, env = "FREEHOLD_SELL_PER", hide_env = true, value_name = "UNIT")]
+    #[arg(value_enum, default_value_t = Per::Call, ignore_case = true)]
+    per: Per,
+    /// How many calls one payment buys [default: 1]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_CALLS",
+        hide_env = true,
+        value_name = "NUMBER"
+    )]
+    calls: Option<u32>,
+    /// How many calls each address has for nothing, such as 10/day
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_FREE",
+        hide_env = true,
+        value_name = "N/day"
+    )]
+    #[arg(value_parser = per_day)]
+    free: Option<u32>,
+    /// What it is, for people [default: method and path]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_DESCRIPTION",
+        hide_env = true,
+        value_name = "TEXT"
+    )]
+    description: Option<String>,
+    /// The deposit of a session; 0 for no sessions [default: 100 times the price]
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_DEPOSIT",
+        hide_env = true,
+        value_name = "AMOUNT"
+    )]
+    #[arg(value_parser = deposit)]
+    deposit: Option<u64>,
+}
+
+/// What the price is for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Per {
+    Call,
+    Minute,
+    #[value(name = "MiB")]
+    MiB,
+}
+
+impl From<Per> for Unit {
+    fn from(per: Per) -> Self {
+        match per {
+            Per::Call => Self::Call,
+            Per::Minute => Self::Minute,
+            Per::MiB => Self::MiB,
+        }
+    }
+}
+
+/// Reads `10/day` or `10`.
+fn per_day(text: &str) -> std::result::Result<u32, String> {
+    let number = text.strip_suffix("/day").unwrap_or(text);
+    number
+        .parse()
+        .map_err(|_| format!("{text:?} isn't a number a day: write 10/day"))
+}
+
+/// An amount, or nothing.
+fn deposit(text: &str) -> std::result::Result<u64, String> {
+    match text {
+        "0" | "0sat" => Ok(0),
+        text => amount::sat(text),
+    }
+}
+
+pub async fn run(output: Output, client: &Client, args: SellArgs) -> Result<()> {
+    match args.command {
+        None => {
+            let offer = client
+                .post("/api/offers", &args.terms.of(args.url)?)
+                .await?;
+            output.show(offer, |offer: Offer| sold(client, &offer))
+        }
+        Some(SellCommand::List) => output.show(client.get("/api/offers").await?, listed),
+        Some(SellCommand::Remove { id }) => {
+            let path = format!("/api/offers/{}/remove", escape(&id));
+            let done = client.post(&path, &serde_json::json!({})).await?;
+            output.show(done, |_: Done| format!("{id} isn't sold any more"))
+        }
+        Some(SellCommand::Sessions) => output.show(client.get("/api/sessions").await?, sessions),
+    }
+}
+
+impl Terms {
+    fn of(self, url: Option<String>) -> Result<NewOffer> {
+        // Clap has seen to both.
+        let missing = || {
+            Failure::user(
+                "usage",
+                "a URL and a price are needed",
+                "see `freehold sell --help`",
+            )
+        };
+        Ok(NewOffer {
+            upstream: url.ok_or_else(missing)?,
+            price_sat: self.price.ok_or_else(missing)?,
+            path: self.path,
+            method: self.method,
+            unit: self.per.into(),
+            calls: self.calls,
+            free_per_day: self.free.unwrap_or(0),
+            description: self.description,
+            deposit_sat: self.deposit,
+        })
+    }
+}
+
+fn sold(client: &Client, offer: &Offer) -> String {
+    let node = client.url().unwrap_or("this node, when it is up");
+    let deposit = match offer.deposit_sat {
+        0 => "no sessions".to_owned(),
+        sat => format!("{sat} sat"),
+    };
+    pairs(&[
+        ("id", offer.id.clone()),
+        ("sold at", format!("{node} below {}", offer.path)),
+        ("served by", offer.upstream.clone()),
+        (
+            "price",
+            format!("{} sat a {}", offer.price_sat, offer.unit.as_str()),
+        ),
+        ("deposit", deposit),
+    ])
+}
+
+fn listed(offers: Vec<Offer>) -> String {
+    let row = |offer: Offer| {
+        let method = offer.method.unwrap_or_else(|| "any".to_owned());
+        let price = format!("{} sat a {}", offer.price_sat, offer.unit.as_str());
+        [offer.id, method, offer.path, price, offer.upstream]
+    };
+    let rows = offers.into_iter().map(row).collect();
+    table(["id", "method", "path", "price", "served by"], rows)
+}
+
+fn sessions(sessions: Vec<SessionView>) -> String {
+    let row = |session: SessionView| {
+        [
+            when::utc(session.created_ms),
+            session.offer,
+            session.state,
+            session.deposits_sat.to_string(),
+            session.spent_sat.to_string(),
+        ]
+    };
+    let rows = sessions.into_iter().map(row).collect();
+    table(["opened", "offer", "state", "deposit", "spent"], rows)
+}

@@ -1,0 +1,355 @@
+//! The door: a request and what came with it, let in or told how to pay.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http402::mpp::session::DepositId;
+use http402::mpp::{self, PAYMENT_RECEIPT, PaymentHash, Receipt};
+use http402::{door, l402, xcashu};
+use rusqlite::Transaction;
+use serde_json::json;
+use wallet::cashier::books::{self, Holder};
+
+use super::pass::{Pass, Payer};
+use super::sessions::Acted;
+use super::uses::Use;
+use super::{Answer, Offer, SellError, challenge};
+use crate::error::{NodeError, Result};
+use crate::node::{Node, now_ms, now_s};
+use crate::serve::{Quote, most_sat};
+
+/// Whoever proves a payment waits so long for it to appear in the books: a proof can be faster than our own event.
+const BOOKED_WITHIN: Duration = Duration::from_secs(5);
+const BOOKED_PAUSE: Duration = Duration::from_millis(50);
+
+/// A request, as far as the door looks at it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its method.
+    pub method: String,
+    /// Its path as it came, without the query.
+    pub path: String,
+    /// Its `Host`.
+    pub host: String,
+    /// All its `Authorization` and `X-Cashu` headers. Other schemes than those that pay aren't looked at.
+    pub credentials: Vec<(&'static str, String)>,
+    /// Its `Accept-Payment` header.
+    pub accept_payment: Option<String>,
+    /// Where it came from.
+    pub address: IpAddr,
+    /// True if the owner asks, who pays nothing.
+    pub is_owner: bool,
+}
+
+/// Where a request goes.
+pub enum Entry {
+    /// To the upstream.
+    Pass(Box<Pass>),
+    /// Back, with this.
+    Answer(Answer),
+}
+
+/// The one payment that came with a request.
+pub(super) enum Presented {
+    Nothing,
+    Macaroon(l402::Credential),
+    Payment(mpp::Credential),
+    Ecash(String),
+}
+
+impl Node {
+    /// Lets a request in that is paid for, or says how to pay. What is paid is durable when this returns.
+    ///
+    /// # Errors
+    /// If the database, the mint or Lightning fail. What was taken is good at the next try.
+    pub async fn enter(&self, offer: Arc<Offer>, call: Call) -> Result<Entry> {
+        let entered = match read(&call) {
+            Ok(presented) => self.let_in(&offer, &call, presented).await,
+            Err(error) => Err(error.into()),
+        };
+        match entered {
+            Ok(entry) => Ok(entry),
+            Err(NodeError::Sell(error)) => Ok(Entry::Answer(
+                self.refuse_call(&offer, call.address, &error).await,
+            )),
+            Err(NodeError::PaymentUsed) => {
+                let error = SellError::PaymentUsed;
+                Ok(Entry::Answer(
+                    self.refuse_call(&offer, call.address, &error).await,
+                ))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is asked at a path that isn't sold: only to close a session of an offer that was taken back.
+    ///
+    /// # Errors
+    /// As for [`enter`](Self::enter).
+    pub async fn enter_unsold(&self, call: &Call) -> Result<Option<Answer>> {
+        let Ok(Presented::Payment(credential)) = read(call) else {
+            return Ok(None);
+        };
+        match self.close_orphan(&credential).await {
+            Ok(reply) => Ok(reply.map(closed)),
+            Err(NodeError::Sell(error)) => Ok(Some(Answer::problem(&error, None))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn let_in(&self, offer: &Arc<Offer>, call: &Call, presented: Presented) -> Result<Entry> {
+        let pass = |payer, receipt| {
+            Ok(Entry::Pass(Box::new(Pass::new(
+                self, offer, payer, receipt,
+            ))))
+        };
+        match presented {
+            _ if call.is_owner => pass(Payer::Nobody, None),
+            Presented::Nothing => {
+                let bounds = &self.inner.selling.bounds;
+                if bounds.free_call(&offer.id, offer.free_per_day, call.address, now_ms()) {
+                    return pass(Payer::Nobody, None);
+                }
+                let accept = call.accept_payment.as_deref();
+                Ok(Entry::Answer(
+                    self.ask_for_payment(offer, call.address, accept).await,
+                ))
+            }
+            Presented::Macaroon(credential) => {
+                let taken = self.take_macaroon(offer, call, &credential).await?;
+                pass(Payer::Lightning(taken), None)
+            }
+            Presented::Payment(credential) if credential.challenge.intent == mpp::SESSION => {
+                match self.act(&offer.id, &credential).await? {
+                    Acted::Call(hold) => {
+                        let receipt = hold.receipt.clone();
+                        pass(Payer::Session(hold), Some(receipt))
+                    }
+                    Acted::ToppedUp(receipt) => Ok(Entry::Answer(topped_up(&receipt))),
+                    Acted::Closed(reply) => Ok(Entry::Answer(closed(reply))),
+                }
+            }
+            Presented::Payment(credential) => {
+                let (taken, receipt) = self.take_charge(offer, &credential).await?;
+                pass(Payer::Lightning(taken), Some(receipt))
+            }
+            Presented::Ecash(token) => {
+                let (node, offer) = (self.clone(), Arc::clone(offer));
+                self.uninterrupted(Box::pin(
+                    async move { node.take_ecash(&offer, &token).await },
+                ))
+                .await
+            }
+        }
+    }
+
+    async fn take_macaroon(
+        &self,
+        offer: &Offer,
+        call: &Call,
+        credential: &l402::Credential,
+    ) -> Result<Use> {
+        let grant = self.verify_macaroon(offer, call, credential)?;
+        let calls = challenge::calls_bought(grant.capabilities.as_deref());
+        self.take_lightning(grant.payment_hash.into(), &offer.id, calls)
+            .await
+    }
+
+    /// What a macaroon and its preimage give for this request.
+    pub(super) fn verify_macaroon(
+        &self,
+        offer: &Offer,
+        call: &Call,
+        credential: &l402::Credential,
+    ) -> Result<l402::Grant, SellError> {
+        let request = l402::Request {
+            service: &offer.id,
+            capability: None,
+            host: &call.host,
+            path: &call.path,
+            method: &call.method,
+        };
+        Ok(self
+            .inner
+            .selling
+            .issuer
+            .verify(credential, &request, now_s())?)
+    }
+
+    async fn take_charge(
+        &self,
+        offer: &Offer,
+        credential: &mpp::Credential,
+    ) -> Result<(Use, Receipt)> {
+        // What the challenge quoted holds, whatever the price is now: all calls of an offer cost the same.
+        let quoted = mpp::ChargeOffer {
+            price_sat: 0,
+            ..self.charge_offer(offer)
+        };
+        let paid = quoted
+            .verify(&self.inner.selling.keys, credential, &[], now_s())
+            .map_err(SellError::from)?;
+        let taken = self
+            .take_lightning(paid.payment_hash, &offer.id, offer.calls)
+            .await?;
+        Ok((taken, paid.receipt(now_s())))
+    }
+
+    /// Takes one of the calls that an invoice of ours pays for. It must be in the books: a preimage proves a payment,
+    /// and the books prove that it was to us.
+    pub(super) async fn take_lightning(
+        &self,
+        payment_hash: PaymentHash,
+        offer: &str,
+        calls: u32,
+    ) -> Result<Use> {
+        self.wait_until_booked(payment_hash, Holder::Owner, 1)
+            .await?;
+        let (payment, offer) = (DepositId::lightning(payment_hash), offer.to_owned());
+        let begin = move |tx: &Transaction<'_>| Use::begin(tx, &payment, &offer, calls, now_ms());
+        self.inner.db.write(begin).await
+    }
+
+    /// Waits until a payment that was proven is in the books.
+    pub(super) async fn wait_until_booked(
+        &self,
+        payment_hash: PaymentHash,
+        holder: Holder,
+        amount_msat: u64,
+    ) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + BOOKED_WITHIN;
+        loop {
+            let hash = payment_hash.to_string();
+            let invoice = self
+                .inner
+                .db
+                .write(move |tx| books::invoice(tx, &hash))
+                .await?;
+            let is_booked = invoice.is_some_and(|invoice| {
+                invoice.holder == holder
+                    && invoice
+                        .received_msat
+                        .is_some_and(|msat| msat >= amount_msat)
+            });
+            if is_booked {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(SellError::PaymentNotBooked.into());
+            }
+            tokio::time::sleep(BOOKED_PAUSE).await;
+        }
+    }
+
+    async fn take_ecash(&self, offer: &Arc<Offer>, token: &str) -> Result<Entry> {
+        if self.is_mint_closed() {
+            return Err(crate::backup::BackupError::MintClosed.into());
+        }
+        let request = format!("offer:{}", offer.id);
+        let asked = xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()])?;
+        let outline = match (
+            asked.decide(Some(token)),
+            self.paid_before(Some(token), &request).await?,
+        ) {
+            // What paid before the price rose is still good.
+            (_, Some(outline)) => outline,
+            (xcashu::Decision::Redeem(outline), None) => outline,
+            (xcashu::Decision::Refuse { error, .. }, None) => {
+                return Err(SellError::Ecash(error).into());
+            }
+            (xcashu::Decision::Challenge(_), None) => {
+                return Err(SellError::HeaderMalformed("X-Cashu").into());
+            }
+        };
+        if outline.amount > most_sat(offer.price_sat) {
+            let (given_sat, price_sat) = (outline.amount, offer.price_sat);
+            return Err(SellError::PaymentTooMuch {
+                given_sat,
+                price_sat,
+            }
+            .into());
+        }
+        let guard = self.inner.sales.lock(&outline.id.to_string()).await;
+        let quote = Quote {
+            request,
+            body: Vec::new(),
+            max_price_sat: offer.price_sat,
+            max_tokens: 0,
+            offer: Some(offer.id.clone()),
+        };
+        let sale = match self.take_payment(outline, quote).await {
+            Ok(sale) => sale,
+            // A refusal took nothing.
+            Err(NodeError::Ecash(error)) if !error.is_unknown() => {
+                return Err(SellError::Token(error).into());
+            }
+            Err(error) => return Err(error),
+        };
+        if sale.is_settled() {
+            // Its change, or its money, for whoever lost the answer.
+            let mut answer = Answer::problem(&SellError::PaymentUsed, Some(offer));
+            answer.headers.extend(
+                sale.change_token
+                    .clone()
+                    .map(|token| (xcashu::X_CASHU, token)),
+            );
+            return Ok(Entry::Answer(answer));
+        }
+        let is_enough = sale.received_sat >= sale.max_price_sat;
+        let (given_sat, price_sat) = (sale.received_sat, sale.max_price_sat);
+        let pass = Pass::new(
+            self,
+            offer,
+            Payer::Ecash {
+                sale: Box::new(sale),
+                _guard: guard,
+            },
+            None,
+        );
+        match is_enough {
+            true => Ok(Entry::Pass(Box::new(pass))),
+            false => {
+                let error = http402::Error::PaymentTooLittle {
+                    given_sat,
+                    price_sat,
+                };
+                Ok(Entry::Answer(pass.failed(SellError::Ecash(error)).await?))
+            }
+        }
+    }
+}
+
+/// Reads the payment in a request.
+pub(super) fn read(call: &Call) -> Result<Presented, SellError> {
+    let headers = call
+        .credentials
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
+    Ok(match door::Presented::find(headers)? {
+        door::Presented::Nothing => Presented::Nothing,
+        door::Presented::XCashu(token) => Presented::Ecash(token.to_owned()),
+        door::Presented::Payment(text) => Presented::Payment(mpp::Credential::parse(text)?),
+        door::Presented::L402(text) => match l402::Credential::parse(text)? {
+            Some(credential) => Presented::Macaroon(credential),
+            None => Presented::Nothing,
+        },
+    })
+}
+
+pub(super) fn topped_up(receipt: &Receipt) -> Answer {
+    let mut answer = Answer::ok(json!({ "status": "ok" }));
+    answer.headers.push((PAYMENT_RECEIPT, receipt.encode()));
+    answer
+}
+
+pub(super) fn closed(reply: mpp::session::CloseReply) -> Answer {
+    let mut answer = Answer::ok(reply.body());
+    answer
+        .headers
+        .push((PAYMENT_RECEIPT, reply.receipt.encode()));
+    answer
+        .headers
+        .extend(reply.token.map(|token| (xcashu::X_CASHU, token)));
+    answer
+}

@@ -1,0 +1,152 @@
+//! A call that was let in: it counts when the upstream has answered, and not before.
+
+use std::sync::Arc;
+
+use http402::mpp::{PAYMENT_RECEIPT, Receipt};
+use http402::xcashu::X_CASHU;
+use serde_json::json;
+
+use super::sessions::Hold;
+use super::uses::Use;
+use super::{Answer, Offer, SellError};
+use crate::error::{NodeError, Result};
+use crate::locks::Guard;
+use crate::node::Node;
+use crate::serve::Sale;
+
+/// Who pays for a call, durably taken or set aside.
+pub(super) enum Payer {
+    /// The owner, or a call of the free tier.
+    Nobody,
+    /// A Lightning payment, whole: by macaroon or charge.
+    Lightning(Use),
+    Ecash {
+        sale: Box<Sale>,
+        _guard: Guard,
+    },
+    Session(Hold),
+}
+
+/// A call that may go to the upstream. It ends with [`served`](Self::served), [`failed`](Self::failed) or
+/// [`interrupted`](Self::interrupted); one that is dropped counts as interrupted at the next start.
+pub struct Pass {
+    node: Node,
+    offer: Arc<Offer>,
+    payer: Payer,
+    receipt: Option<Receipt>,
+}
+
+impl Pass {
+    pub(super) fn new(
+        node: &Node,
+        offer: &Arc<Offer>,
+        payer: Payer,
+        receipt: Option<Receipt>,
+    ) -> Self {
+        Self {
+            node: node.clone(),
+            offer: Arc::clone(offer),
+            payer,
+            receipt,
+        }
+    }
+
+    /// What is sold.
+    #[must_use]
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// True if somebody pays: then the answer is for nobody else, and for no cache.
+    #[must_use]
+    pub const fn is_paid(&self) -> bool {
+        !matches!(self.payer, Payer::Nobody)
+    }
+
+    /// The upstream has answered: the call counts. Returns headers for the answer.
+    ///
+    /// # Errors
+    /// If that can't be written, or no change be made; then the payment is good at the next try.
+    pub async fn served(&mut self) -> Result<Vec<(&'static str, String)>> {
+        let mut headers = Vec::new();
+        match &mut self.payer {
+            Payer::Nobody => {}
+            Payer::Lightning(taken) => {
+                let taken = taken.clone();
+                self.node.inner.db.write(move |tx| taken.served(tx)).await?;
+            }
+            Payer::Ecash { sale, .. } => {
+                let change = self.node.settle_call_sale(sale).await?;
+                headers.extend(change.map(|token| (X_CASHU, token)));
+            }
+            Payer::Session(hold) => hold.take()?,
+        }
+        headers.extend(
+            self.receipt
+                .as_ref()
+                .map(|receipt| (PAYMENT_RECEIPT, receipt.encode())),
+        );
+        Ok(headers)
+    }
+
+    /// Takes one more unit of an answer that is sold by the minute or the MiB. False if it isn't paid for: one payment
+    /// buys one unit, a session as many as it has.
+    #[must_use]
+    pub fn take_unit(&self) -> bool {
+        match &self.payer {
+            Payer::Nobody => true,
+            Payer::Session(hold) => hold.take_unit(),
+            Payer::Lightning(_) | Payer::Ecash { .. } => false,
+        }
+    }
+
+    /// Whether it makes sense to wait for money when [`take_unit`](Self::take_unit) finds none.
+    #[must_use]
+    pub const fn may_be_topped_up(&self) -> bool {
+        matches!(self.payer, Payer::Session(_))
+    }
+
+    /// The upstream couldn't answer: it wasn't a call. Ecash goes back in the answer, everything else is good for
+    /// another try.
+    ///
+    /// # Errors
+    /// If that can't be written, or the token be made; then the payment is good at the next try.
+    pub async fn failed(self, error: SellError) -> Result<Answer> {
+        let mut answer = Answer::problem(&error, Some(&self.offer));
+        let payment = match self.payer {
+            Payer::Nobody => "none",
+            Payer::Lightning(taken) => {
+                self.node.inner.db.write(move |tx| taken.failed(tx)).await?;
+                "not_consumed"
+            }
+            Payer::Session(hold) => {
+                drop(hold);
+                "not_consumed"
+            }
+            Payer::Ecash { sale, _guard } => {
+                let refunded = self.node.refund_sale(&sale, error.into()).await?;
+                let change = refunded.refund().and_then(|settled| settled.change.clone());
+                answer.headers.extend(change.map(|token| (X_CASHU, token)));
+                "returned"
+            }
+        };
+        answer.body["payment"] = json!(payment);
+        Ok(answer)
+    }
+
+    /// It isn't known whether the upstream did its work: the buyer's request broke off. The payment is good for
+    /// another try, though not for ever.
+    ///
+    /// # Errors
+    /// If that can't be written; then it is so at the next start.
+    pub async fn interrupted(self) -> Result<(), NodeError> {
+        if let Payer::Lightning(taken) = self.payer {
+            self.node
+                .inner
+                .db
+                .write(move |tx| taken.interrupted(tx))
+                .await?;
+        }
+        Ok(())
+    }
+}
