@@ -2,6 +2,7 @@
 
 mod backup;
 mod chain;
+mod fetch;
 mod lightning;
 mod network;
 
@@ -15,6 +16,7 @@ use crate::error::{NodeError, Result};
 
 pub use backup::BackupConfig;
 pub use chain::ChainConfig;
+pub use fetch::FetchConfig;
 pub use lightning::LightningSettings;
 pub use network::Network;
 
@@ -120,6 +122,8 @@ pub struct Config {
     pub lightning: LightningSettings,
     /// Where backups go, and how often.
     pub backup: BackupConfig,
+    /// How requests are paid for.
+    pub fetch: FetchConfig,
     /// The configuration file that was read, if there is one.
     pub file: Option<PathBuf>,
     /// Nostr Wallet Connect.
@@ -173,6 +177,7 @@ struct File {
     chain: ChainConfig,
     lightning: LightningSettings,
     backup: BackupConfig,
+    fetch: FetchConfig,
     #[serde(skip)]
     path: Option<PathBuf>,
     nwc: NwcConfig,
@@ -222,6 +227,7 @@ impl Config {
                 ..file.lightning
             },
             backup: file.backup,
+            fetch: file.fetch,
             file: file.path,
             nwc: file.nwc,
         })
@@ -291,6 +297,7 @@ fn xdg(variable: &str, below_home: &str) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::Protocol;
 
     fn load(toml: &str) -> Result<Config> {
         let dir = tempfile::tempdir().unwrap();
@@ -311,6 +318,12 @@ mod tests {
         assert_eq!(config.mint(), "http://127.0.0.1:9/mint");
         let stamps = load("[timestamp]\ncalendars = ['http://127.0.0.1:1']").unwrap();
         assert_eq!(stamps.timestamp.calendars, ["http://127.0.0.1:1"]);
+        let rails = load("[fetch]\nrails = ['l402', 'x-cashu']")
+            .unwrap()
+            .fetch
+            .rails;
+        assert_eq!(rails, [Protocol::L402, Protocol::XCashu]);
+        assert!(load("[fetch]\nrails = ['cash']").is_err());
         assert!(load("lisen = '127.0.0.1:9'").is_err());
         assert!(load("network = 'testnet'").is_err());
     }

@@ -90,6 +90,9 @@ pub enum NodeError {
     /// The invoice isn't what its challenge says.
     #[error("the invoice's {0} is not that of its challenge")]
     InvoiceContradicts(&'static str),
+    /// The invoice is this very node's.
+    #[error("the invoice is this very node's own")]
+    OwnInvoice,
     /// The seller showed the same invoice for another request.
     #[error("the seller asks with an invoice that was for another request")]
     InvoiceReused,
@@ -284,6 +287,7 @@ impl NodeError {
             Self::RailUnwanted { .. } => "rail_unwanted",
             Self::AuthorizationTaken => "authorization_taken",
             Self::InvoiceContradicts(_) => "invoice_contradicts",
+            Self::OwnInvoice => "own_invoice",
             Self::InvoiceReused => "invoice_reused",
             Self::ProofMissing => "proof_missing",
             Self::PaidAndRefused { .. } => "paid_and_refused",
@@ -346,6 +350,7 @@ impl NodeError {
             Self::L402(error) => error.hint(),
             Self::Mpp(error) => error.hint(),
             Self::RailUnwanted { .. } => "allow one of these with --rail; nothing was paid",
+            Self::OwnInvoice => "buy from this node with its ecash: --rail x-cashu",
             Self::AuthorizationTaken => "leave the header Authorization out; nothing was paid",
             Self::InvoiceContradicts(_) | Self::InvoiceReused => "report it to the seller; nothing was paid",
             Self::ProofMissing => "ask the seller, and name the payment hash that `freehold payments` shows",
@@ -426,7 +431,7 @@ impl NodeError {
             Self::Http402(error) => error.http_status(),
             Self::L402(error) => error.http_status(),
             Self::Mpp(_) | Self::InvoiceContradicts(_) | Self::InvoiceReused => 502,
-            Self::RailUnwanted { .. } | Self::AuthorizationTaken => 422,
+            Self::RailUnwanted { .. } | Self::AuthorizationTaken | Self::OwnInvoice => 422,
             Self::ProofMissing | Self::PaidUnanswered { .. } => 502,
             Self::PaidAndRefused { .. } | Self::PaidAndRedirected { .. } => 502,
             Self::Refunded { error, .. } => error.http_status(),

@@ -34,8 +34,8 @@ mod tasks;
 mod vaults;
 
 pub use config::{
-    BackupConfig, ChainConfig, Config, EngineSettings, LightningSettings, Network, NwcConfig,
-    Overrides, PriceConfig, TimestampConfig,
+    BackupConfig, ChainConfig, Config, EngineSettings, FetchConfig, LightningSettings, Network,
+    NwcConfig, Overrides, PriceConfig, TimestampConfig,
 };
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};

@@ -325,8 +325,8 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
     {
         db.execute_batch(schema)?;
     }
-    fetch::create_tables(db)?;
-    serve::widen(db)
+    serve::widen(db)?;
+    fetch::create_tables(db)
 }
 
 /// The database of all that must be booked together, with everybody's tables.

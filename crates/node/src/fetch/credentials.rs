@@ -74,7 +74,8 @@ impl Node {
         spender: &Spender,
         request: &FetchRequest,
     ) -> Result<Cached> {
-        let is_wanted = request.rails.is_empty() || request.rails.contains(&Protocol::L402);
+        let rails = self.rails(request);
+        let is_wanted = rails.is_empty() || rails.contains(&Protocol::L402);
         if request.has_header("authorization") || !is_wanted {
             return Ok(Cached::None);
         }

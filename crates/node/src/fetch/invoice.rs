@@ -24,6 +24,9 @@ use crate::lightning::{
 use crate::node::{Node, now_s};
 use crate::nwc::PurseLightning;
 
+/// What the mint sets aside for the way at least, and the wallets that pay for purses elsewhere.
+const MINT_FEE_MIN_SAT: u64 = 5;
+const ELSEWHERE_FEE_MIN_SAT: u64 = 10;
 /// How long to wait for a wallet. It goes on, and is asked again later.
 const WALLET_TIME_MAX: Duration = Duration::from_secs(75);
 
@@ -36,6 +39,17 @@ pub(super) enum Wallet {
     Mint,
     /// A wallet elsewhere that backs the purse.
     Elsewhere(Arc<dyn PurseLightning>),
+}
+
+impl Wallet {
+    /// What paying is expected to cost at least.
+    pub const fn fee_min_sat(&self) -> u64 {
+        match self {
+            Self::Channels => 0,
+            Self::Mint => MINT_FEE_MIN_SAT,
+            Self::Elsewhere(_) => ELSEWHERE_FEE_MIN_SAT,
+        }
+    }
 }
 
 impl Node {
@@ -58,7 +72,7 @@ impl Node {
     ) -> Result<Payment> {
         let headers = ways::challenge_headers(challenge);
         let json = serde_json::to_vec(&headers).unwrap_or_default();
-        payment.sealed = Some(self.inner.proofs_key.seal(&payment.id, &json)?);
+        payment.sealed = Some(self.inner.proofs_key.seal(&payment.place(), &json)?);
         let row = payment.clone();
         self.inner
             .db
@@ -77,7 +91,8 @@ impl Node {
             return Err(pending(payment, "the wallet hasn't answered"));
         };
         let wallet = self.paying_wallet(&payment).await?;
-        let (mut next, mut why) = (before_asking(self.standing(&wallet, &payment).await?), None);
+        let standing = self.standing(&wallet, &payment).await?;
+        let (mut next, mut why) = (before_asking(standing, payment.may_begin), None);
         if next == Next::Ask {
             let asking = tokio::spawn({
                 let (node, wallet, payment) = (self.clone(), wallet.clone(), payment.clone());
@@ -101,9 +116,10 @@ impl Node {
             Next::Keep { preimage, fee_msat } => {
                 self.keep_proof(payment, &preimage, fee_msat).await
             }
-            Next::CallOff => {
+            Next::CallOff | Next::Forget => {
                 let unpaid = || NodeError::PaymentFailed("the invoice couldn't be paid".into());
-                self.call_off(payment, why.unwrap_or_else(unpaid)).await
+                self.call_off(payment, next == Next::Forget, why.unwrap_or_else(unpaid))
+                    .await
             }
             Next::Ask | Next::Wait => {
                 let why = why.map(|error| error.to_string());
@@ -115,27 +131,17 @@ impl Node {
         }
     }
 
-    /// The wallet that the payment was begun with, or else the one that pays now.
+    /// The wallet that the payment was begun with, or else the one that pays now: another may back the purse by now.
     async fn paying_wallet(&self, payment: &Payment) -> Result<Wallet> {
-        let begun_with = match &payment.spender {
-            Spender::Owner => None,
-            Spender::Purse(_) => self.begun_with(payment).await?,
-        };
-        let wallet = match begun_with {
-            Some(wallet) => Some(wallet),
-            None => self.invoice_wallet(&payment.spender).await?,
-        };
-        wallet.ok_or(NodeError::NoLightning)
-    }
-
-    /// The wallet that has a purse's payment on record, if one does. It needn't be the one that backs the purse by now.
-    async fn begun_with(&self, payment: &Payment) -> Result<Option<Wallet>> {
-        for wallet in [Wallet::Elsewhere(self.wallets_elsewhere()), Wallet::Mint] {
-            if self.standing(&wallet, payment).await? != Standing::None {
-                return Ok(Some(wallet));
+        if let Spender::Purse(_) = &payment.spender {
+            for wallet in [Wallet::Elsewhere(self.wallets_elsewhere()), Wallet::Mint] {
+                if self.standing(&wallet, payment).await? != Standing::None {
+                    return Ok(wallet);
+                }
             }
         }
-        Ok(None)
+        let wallet = self.invoice_wallet(&payment.spender).await?;
+        wallet.ok_or(NodeError::NoLightning)
     }
 
     /// How the payment stands. An open one is asked about.
@@ -188,6 +194,8 @@ impl Node {
                 };
                 wallet.pay(agent, &ask, Some(&purpose)).await.map(|_| ())
             }
+            // What has failed meanwhile isn't begun again.
+            _ if !payment.may_begin => self.look_up_purse_payment(&bill.payment_hash).await,
             _ => {
                 let order = PurseOrder {
                     agent: agent.clone(),
@@ -221,7 +229,7 @@ impl Node {
         match authorization {
             Ok(authorization) => {
                 let key = &self.inner.proofs_key;
-                payment.sealed = Some(key.seal(&payment.id, authorization.as_bytes())?);
+                payment.sealed = Some(key.seal(&payment.place(), authorization.as_bytes())?);
                 payment.state = PaymentState::Paid;
                 self.save(&payment).await?;
                 Ok(payment)
@@ -241,43 +249,33 @@ impl Node {
         let headers: Vec<(String, String)> =
             serde_json::from_slice(&headers).map_err(|_| NodeError::ProofMissing)?;
         let invoice = &payment.bill()?.invoice;
-        ways::authorization(&headers, payment.protocol, invoice, preimage)
+        let body = payment.request.body.as_deref().unwrap_or_default();
+        ways::authorization(&headers, payment.protocol, invoice, body, preimage)
     }
 
     /// What is sealed in a payment's row.
     pub(super) fn unseal(&self, payment: &Payment) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let sealed = payment.sealed.as_deref()?;
-        self.inner.proofs_key.open(&payment.id, sealed)
+        self.inner.proofs_key.open(&payment.place(), sealed)
     }
 
-    /// Forgets a purse's payment that no wallet has heard of, and tells whether it was one: here nobody knows how the token
-    /// was narrowed that wanted it. Whoever has that token comes again with the same id.
-    pub(super) async fn forget_unbegun(&self, payment: &Payment) -> Result<bool> {
-        let is_begun = payment.state != PaymentState::Paying || !payment.protocol.is_lightning();
-        if is_begun || payment.spender == Spender::Owner {
-            return Ok(false);
-        }
-        let Some(_alone) = self.inner.payments.try_lock(&payment.asking_key()) else {
-            return Ok(false);
-        };
-        let is_unheard_of = self.begun_with(payment).await?.is_none();
-        if is_unheard_of {
-            self.forget_payment(payment).await?;
-        }
-        Ok(is_unheard_of)
-    }
-
-    /// Nothing was paid, and nothing will be. What the purse's books refused, or the owner is asked about, never began: as
-    /// with ecash there is no record of it, and the same id may come again.
-    async fn call_off(&self, mut payment: Payment, why: NodeError) -> Result<Payment> {
-        if matches!(why, NodeError::ApprovalNeeded(_) | NodeError::Wallet(_)) {
-            self.forget_payment(&payment).await?;
-            return Err(why);
-        }
+    /// Nothing was paid, and nothing will be. What no wallet has heard of leaves no trace: the same id may be used again,
+    /// once the owner has approved it, say.
+    async fn call_off(
+        &self,
+        mut payment: Payment,
+        is_forgotten: bool,
+        why: NodeError,
+    ) -> Result<Payment> {
         payment.state = PaymentState::Voided;
         payment.spent_sat = Some(0);
         payment.error = Some(why.to_string());
-        self.save(&payment).await?;
+        if is_forgotten {
+            let row = payment.clone();
+            self.inner.db.write(move |tx| row.delete(tx)).await?;
+        } else {
+            self.save(&payment).await?;
+        }
         tracing::info!(
             code = why.code(),
             id = payment.id,
@@ -310,6 +308,11 @@ fn whole_price(error: NodeError, payment: &Payment) -> NodeError {
 }
 
 impl Payment {
+    /// Where its secrets are sealed.
+    fn place(&self) -> String {
+        format!("payment:{}", self.id)
+    }
+
     /// Its name with the wallets that pay for purses.
     pub(super) fn wallet_key(&self) -> String {
         format!("fetch:{}", self.id)

@@ -10,12 +10,15 @@ mod present;
 mod protocol;
 mod reserve;
 mod restored;
+mod rows;
 #[cfg(test)]
 mod simulator;
 mod standing;
 #[cfg(test)]
 mod tests;
 mod ways;
+
+use std::time::Duration;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -32,10 +35,10 @@ use http::{Credential, HttpAnswer, send};
 use invoice::Wallet;
 pub use payment::PaymentView;
 use payment::{Payment, PaymentState};
-pub(crate) use payment::{create_tables, payment_operations};
 pub use protocol::Protocol;
 pub(crate) use reserve::ledger_id;
 pub(crate) use restored::close_reserved;
+pub(crate) use rows::{create_tables, payment_operations};
 use ways::Means;
 
 /// Who pays.
@@ -100,8 +103,15 @@ pub struct Fetched {
     pub payment: Option<PaymentView>,
 }
 
+/// No caller is kept waiting for longer, whoever hangs.
+const CALL_TIME_MAX: Duration = Duration::from_secs(660);
 /// The longest idempotency key.
 const ID_BYTES_MAX: usize = 128;
+
+/// Held while a payment is driven. Ids are chosen by callers, and other locks have names of their own.
+fn lock_key(id: &str) -> String {
+    format!("fetch:{id}")
+}
 
 impl Node {
     /// Makes the request; if the answer is a 402 that we can and may pay, pays and makes
@@ -123,22 +133,33 @@ impl Node {
                 "an id has 1 to {ID_BYTES_MAX} bytes"
             )));
         }
-        let node = self.clone();
-        self.uninterrupted(async move { node.fetch_once(spender, request).await })
-            .await
-    }
-
-    async fn fetch_once(&self, spender: Spender, request: FetchRequest) -> Result<Fetched> {
         let id = request
             .id
             .clone()
             .unwrap_or_else(|| Uuid::now_v7().to_string());
-        let _guard = self.inner.payments.lock(&id).await;
-        if let Some(mut payment) = self.find_payment(&id).await? {
+        let (node, name) = (self.clone(), id.clone());
+        let fetched =
+            self.uninterrupted(async move { node.fetch_once(name, spender, request).await });
+        match tokio::time::timeout(CALL_TIME_MAX, fetched).await {
+            Ok(fetched) => fetched,
+            // A mint that hangs, say. It goes on without the caller.
+            Err(_) => Err(NodeError::PaymentPending {
+                id,
+                reason: "it takes longer than a caller is kept waiting".into(),
+            }),
+        }
+    }
+
+    async fn fetch_once(
+        &self,
+        id: String,
+        spender: Spender,
+        request: FetchRequest,
+    ) -> Result<Fetched> {
+        let _guard = self.inner.payments.lock(&lock_key(&id)).await;
+        if let Some(payment) = self.find_payment(&id).await? {
             payment.must_match(&spender, &request)?;
-            // The record doesn't say how the token was narrowed that pays.
-            payment.spender = spender;
-            return self.drive_again(payment).await;
+            return self.drive_again(payment, spender).await;
         }
         let first = match self.with_cached(&spender, &request).await? {
             Cached::Answered(answer) => return Ok(answer.into_fetched()),
@@ -149,7 +170,8 @@ impl Node {
             return Ok(first.into_fetched());
         }
         let means = self.means(&spender, &request).await?;
-        let way = ways::choose(&first.headers, &means, &request.rails, request.max_sat)?;
+        let rails = self.rails(&request);
+        let way = ways::choose(&first.headers, &means, rails, request.max_sat)?;
         let payment = Payment::new(id, spender, request, way, now_ms());
         let payment = match payment.protocol.is_lightning() {
             true => self.note_invoice(payment, &first.headers).await?,
@@ -158,17 +180,39 @@ impl Node {
         self.drive(payment).await
     }
 
+    /// What may be paid by: the request's wish, or the configuration's.
+    fn rails<'a>(&'a self, request: &'a FetchRequest) -> &'a [Protocol] {
+        match request.rails.is_empty() {
+            true => &self.inner.config.fetch.rails,
+            false => &request.rails,
+        }
+    }
+
     /// What can be paid with, as things stand.
     async fn means(&self, spender: &Spender, request: &FetchRequest) -> Result<Means> {
         let wallet = self.invoice_wallet(spender).await?;
-        let account = spender.account();
-        let find = move |tx: &rusqlite::Transaction<'_>| ledger::ensure_account(tx, &account);
-        let ecash_msat = self.inner.db.write(find).await?.available_msat();
+        let pays_itself = match wallet {
+            Some(Wallet::Channels) => true,
+            Some(Wallet::Mint) => self.inner.mint.is_some(),
+            Some(Wallet::Elsewhere(_)) | None => false,
+        };
+        let own_node = self.cashier().ok().filter(|_| pays_itself);
+        let payer = spender.clone();
+        let available = move |tx: &rusqlite::Transaction<'_>| -> Result<i64> {
+            if let Spender::Purse(agent) = &payer {
+                purse::find(tx, &agent.purse)?;
+            }
+            Ok(ledger::ensure_account(tx, &payer.account())?.available_msat())
+        };
+        let ecash_msat = self.inner.db.write(available).await?;
         Ok(Means {
+            account: spender.account().to_string(),
             mint_url: self.inner.purses.mint_url(),
             ecash_fee_sat: self.inner.purses.fee_bound_sat().await?,
             ecash_sat: ecash_msat.max(0).unsigned_abs() / MSAT_PER_SAT,
             has_channels: matches!(wallet, Some(Wallet::Channels | Wallet::Elsewhere(_))),
+            fee_min_sat: wallet.as_ref().map_or(0, Wallet::fee_min_sat),
+            own_node: own_node.map(|own| own.lightning().node_id().to_string()),
             lightning: wallet.map(|_| self.inner.config.network.chain()),
             is_authorized: request.has_header("authorization"),
             body: request.body.clone().unwrap_or_default(),
@@ -196,15 +240,12 @@ impl Node {
     /// a seller may take minutes to answer.
     pub(crate) async fn resume_payments(&self) -> Result<()> {
         for id in self.inner.db.write(|tx| Payment::open_ids(tx)).await? {
-            let Some(guard) = self.inner.payments.try_lock(&id) else {
+            let Some(guard) = self.inner.payments.try_lock(&lock_key(&id)) else {
                 continue;
             };
             let Some(payment) = self.find_payment(&id).await? else {
                 continue;
             };
-            if self.forget_unbegun(&payment).await? {
-                continue;
-            }
             let node = self.clone();
             self.inner.tasks.spawn(async move {
                 if let Err(error) = node.drive(payment).await {

@@ -6,7 +6,7 @@ use super::answer::was_interrupted;
 use super::drive::{PATIENCE_MS, PAUSES, deliver};
 use super::http::TIMEOUT;
 use super::payment::inconsistent;
-use super::{Credential, Fetched, HttpAnswer, Payment, PaymentState, send};
+use super::{Credential, Fetched, HttpAnswer, Payment, PaymentState, Spender, send};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -60,7 +60,13 @@ impl Node {
 
     /// Takes a payment up again whose id was asked for. One that was made for nothing is shown to the seller once more:
     /// it may have come to its senses.
-    pub(super) async fn drive_again(&self, mut payment: Payment) -> Result<Fetched> {
+    pub(super) async fn drive_again(
+        &self,
+        mut payment: Payment,
+        spender: Spender,
+    ) -> Result<Fetched> {
+        payment.spender = spender;
+        payment.may_begin = true;
         if payment.was_for_nothing() && self.unseal(&payment).is_some() {
             let Shown::Answer(answer) = self.show(&payment).await? else {
                 return deliver(&payment);

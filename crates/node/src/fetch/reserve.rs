@@ -1,7 +1,7 @@
 //! The payment's reservation: what the policy gets to see of it, and the one transaction.
 
 use reqwest::Url;
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use wallet::ledger::{self, Account, NewTransfer};
 use wallet::purse::{self, Disputant, Host, Intent, Reserved, Spend};
@@ -26,16 +26,6 @@ impl Node {
         self.reserve_or_ask(move |tx| row.reserve(tx, &intent))
             .await?;
         Ok(payment)
-    }
-
-    /// Takes a payment out of the records that never began.
-    pub(super) async fn forget_payment(&self, payment: &Payment) -> Result<()> {
-        let id = payment.id.clone();
-        let forget = move |tx: &Transaction<'_>| -> Result<()> {
-            tx.execute("DELETE FROM payments WHERE id = ?1", [id])?;
-            Ok(())
-        };
-        self.inner.db.write(forget).await
     }
 }
 
@@ -152,7 +142,6 @@ mod tests {
         let way = Way {
             protocol,
             amount_sat: 10,
-            fee_sat: 0,
             bill: protocol.is_lightning().then_some(bill),
         };
         let spender = Spender::Purse(scout().into());

@@ -12,6 +12,7 @@ const STEPS: u32 = 120;
 enum Row {
     Paying,
     Paid,
+    /// Called off, or forgotten.
     Voided,
 }
 
@@ -107,7 +108,7 @@ impl World {
             None if self.row != Row::Paying => return,
             // The lock: one task at a time asks, and whoever comes meanwhile waits.
             None if self.task.is_some() => Next::Wait,
-            None => before_asking(self.record.clone()),
+            None => before_asking(self.record.clone(), self.dice.below(2) == 0),
             Some(Driver { asked: Some(asked) }) => after_asking(asked, self.record.clone()),
             Some(Driver { asked: None }) => return,
         };
@@ -118,7 +119,7 @@ impl World {
                 self.driver = Some(Driver { asked: None });
             }
             Next::Keep { .. } => self.row = Row::Paid,
-            Next::CallOff => self.row = Row::Voided,
+            Next::CallOff | Next::Forget => self.row = Row::Voided,
             Next::Wait => {}
         }
     }

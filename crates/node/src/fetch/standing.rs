@@ -48,13 +48,17 @@ pub(super) enum Next {
     },
     /// Nothing was paid, and nothing will be: give up.
     CallOff,
+    /// No wallet has heard of it, and none will: as if it had never been.
+    Forget,
     /// It isn't known. Keep what is reserved, and come again.
     Wait,
 }
 
-/// What to do before the wallet was asked, while nobody else is asking it.
-pub(super) fn before_asking(standing: Standing) -> Next {
+/// What to do before the wallet was asked, while nobody else is asking it. Whether a payment `may_begin` is the caller's
+/// to say: after a crash it isn't known any more how narrow the caller's token was, so the background begins none.
+pub(super) fn before_asking(standing: Standing, may_begin: bool) -> Next {
     match standing {
+        Standing::None if !may_begin => Next::Forget,
         Standing::None | Standing::Open => Next::Ask,
         Standing::Paid { preimage, fee_msat } => Next::Keep { preimage, fee_msat },
         Standing::Failed => Next::CallOff,
@@ -66,6 +70,7 @@ pub(super) fn after_asking(asked: Asked, standing: Standing) -> Next {
     match (asked, standing) {
         (_, Standing::Paid { preimage, fee_msat }) => Next::Keep { preimage, fee_msat },
         (Asked::Silent, _) | (_, Standing::Open) | (Asked::Answered, Standing::None) => Next::Wait,
-        (_, Standing::Failed) | (Asked::Refused, Standing::None) => Next::CallOff,
+        (_, Standing::Failed) => Next::CallOff,
+        (Asked::Refused, Standing::None) => Next::Forget,
     }
 }

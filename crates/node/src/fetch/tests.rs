@@ -1,12 +1,18 @@
 //! What is believed of a 402, which way is taken, and what a payment's record holds.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bitcoin::Network;
 use http402::l402::{self, Issuer, Terms};
 use http402::mpp::{ChallengeKeys, ChargeOffer, Credential, Invoice};
 use http402::xcashu;
+use proptest::{collection, prop_assert_eq, proptest};
 use rusqlite::Connection;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
-use super::payment::{Payment, PaymentState, create_tables};
+use super::payment::{Payment, PaymentState};
+use super::rows::create_tables;
 use super::ways::{self, Bill, Means, Way};
 use super::{FetchRequest, Protocol, Spender};
 
@@ -62,10 +68,13 @@ fn ecash(price_sat: u64) -> (String, String) {
 
 fn means() -> Means {
     Means {
+        account: "owner".into(),
         mint_url: MINT.into(),
         ecash_fee_sat: 0,
         ecash_sat: 1_000_000,
         has_channels: false,
+        fee_min_sat: 5,
+        own_node: None,
         lightning: Some(Network::Bitcoin),
         is_authorized: false,
         body: Vec::new(),
@@ -98,10 +107,10 @@ fn the_cheapest_way_is_taken_that_is_wanted_and_allowed() {
         check(&all[..2].to_vec(), &means(), &[Protocol::XCashu], None),
         "rail_unwanted"
     );
-    // The limit is for price and fee: a hundredth is expected on top.
+    // The limit is for price and fee: five sat and a hundredth are expected on top.
     let limit = |max_sat| check(&dear, &means(), &[], Some(max_sat));
-    assert_eq!(limit(252_500), "mpp-charge");
-    assert_eq!(limit(252_499), "price_above_limit");
+    assert_eq!(limit(252_505), "mpp-charge");
+    assert_eq!(limit(252_504), "price_above_limit");
     assert_eq!(check(&all, &means(), &[], Some(250_000)), "x-cashu");
     assert_eq!(check(&all, &means(), &[], Some(0)), "price_above_limit");
 }
@@ -115,12 +124,12 @@ fn money_that_is_there_comes_before_money_that_is_not() {
         ..means()
     };
     assert_eq!(check(&all, &channels, &[], None), "l402");
-    // A purse pays both from the same ecash: the ledger will say that it is too little.
+    // A purse pays both from the same ecash.
     let empty = Means {
         ecash_sat: 100,
         ..means()
     };
-    assert_eq!(check(&all, &empty, &[], None), "x-cashu");
+    assert_eq!(check(&all, &empty, &[], None), "insufficient_funds");
 }
 
 #[test]
@@ -157,8 +166,14 @@ fn an_invoice_that_is_not_its_challenges_is_not_paid() {
     };
     assert_eq!(
         refused(vec![l402(hash(), COFFEE)], &elsewhere),
-        "invoice_network"
+        "invoice_invalid"
     );
+    let itself = "03e7156ae33b0a208d0744199163177e909e80176e55d97a2f221ede0f934dd9ad";
+    let own = Means {
+        own_node: Some(itself.into()),
+        ..means()
+    };
+    assert_eq!(refused(vec![l402(hash(), COFFEE)], &own), "own_invoice");
     let without = Means {
         lightning: None,
         ..means()
@@ -200,25 +215,47 @@ fn one_bad_challenge_hides_no_good_one_and_noise_hides_nothing() {
     assert_eq!(check(&noise, &means(), &[], None), "challenge_missing");
 }
 
+/// What was paid with.
+const PREIMAGE: [u8; 32] = [5; 32];
+
+fn stated(id: &str, invoice: &str, hash: [u8; 32]) -> (String, String) {
+    let request = json!({
+        "amount": COFFEE_SAT.to_string(), "currency": "sat",
+        "methodDetails": {"invoice": invoice, "paymentHash": hex::encode(hash)},
+    });
+    let request = URL_SAFE_NO_PAD.encode(request.to_string());
+    let value = format!(
+        "Payment id=\"{id}\", realm=\"x\", method=\"lightning\", intent=\"charge\", request=\"{request}\""
+    );
+    header("www-authenticate", value)
+}
+
 #[test]
-fn the_credential_is_of_the_challenge_whose_invoice_was_paid() {
+fn the_credential_is_of_the_challenge_that_agrees_with_what_was_paid() {
+    let paid_hash: [u8; 32] = Sha256::digest(PREIMAGE).into();
     let headers = vec![
         header("set-cookie", "a=b".into()),
+        stated("wrong", COFFEE, [9; 32]),
+        stated("right", COFFEE, paid_hash),
         l402(hash(), COFFEE),
-        charge(hash(), None),
+        l402(paid_hash, COFFEE),
     ];
     let kept = ways::challenge_headers(&headers);
-    assert_eq!(kept.len(), 2);
-    let proof = |protocol, invoice| ways::authorization(&kept, protocol, invoice, [5; 32]);
-    let charge = proof(Protocol::MppCharge, COFFEE).unwrap();
+    assert_eq!(kept.len(), 4);
+    let proof = |kept: &Headers, protocol, invoice| {
+        ways::authorization(kept, protocol, invoice, b"", PREIMAGE)
+    };
+    let charge = proof(&kept, Protocol::MppCharge, COFFEE).unwrap();
     let credential = Credential::parse(&charge).unwrap();
-    assert_eq!(credential.challenge.realm, "shop.example");
-    assert_eq!(credential.payload["preimage"], hex::encode([5; 32]));
-    // A macaroon knows its payment hash, and so a wrong preimage.
-    let wrong = proof(Protocol::L402, COFFEE).map_err(|error| error.code().to_owned());
-    assert_eq!(wrong, Err("l402_preimage_wrong".to_owned()));
-    assert!(proof(Protocol::MppCharge, "lnbc1other").is_err());
-    assert!(l402::Credential::parse(&charge).unwrap().is_none());
+    assert_eq!(credential.challenge.id, "right");
+    assert_eq!(credential.payload["preimage"], hex::encode(PREIMAGE));
+    let macaroon = proof(&kept[3..].to_vec(), Protocol::L402, COFFEE).unwrap();
+    let credential = l402::Credential::parse(&macaroon).unwrap().unwrap();
+    assert_eq!(credential.preimage, PREIMAGE);
+    // A proof of another payment is none.
+    assert!(proof(&kept[..1].to_vec(), Protocol::MppCharge, COFFEE).is_err());
+    assert!(proof(&kept[2..3].to_vec(), Protocol::L402, COFFEE).is_err());
+    assert!(proof(&kept, Protocol::MppCharge, "lnbc1other").is_err());
 }
 
 fn way(protocol: Protocol) -> Way {
@@ -230,7 +267,6 @@ fn way(protocol: Protocol) -> Way {
     Way {
         protocol,
         amount_sat: COFFEE_SAT,
-        fee_sat: 0,
         bill: protocol.is_lightning().then_some(bill),
     }
 }
@@ -350,4 +386,26 @@ fn paying_for_nothing_is_told_as_what_it_is() {
     paid.protocol = Protocol::XCashu;
     paid.answer = None;
     assert!(!paid.was_for_nothing(), "ecash is taken back instead");
+}
+
+proptest! {
+    #[test]
+    fn no_headers_panic(values in collection::vec("((L402|LSAT|Payment) )?.{0,120}", 0..6), name in "(WWW-Authenticate|x-cashu)") {
+        let headers: Headers = values.into_iter().map(|value| header(&name, value)).collect();
+        let _ = check(&headers, &means(), &[], None);
+        let _ = ways::authorization(&headers, Protocol::L402, COFFEE, b"", [0; 32]);
+    }
+
+    #[test]
+    fn no_damage_to_a_challenge_is_paid_for_more_or_panics(at in 0_usize..2_000, to in "[ -~]") {
+        for (_, mut text) in [l402(hash(), COFFEE), charge(hash(), None)] {
+            let at = at % text.len();
+            text.replace_range(at..=at, &to);
+            let headers = vec![header("www-authenticate", text)];
+            if let Ok(way) = ways::choose(&headers, &means(), &[], None) {
+                let bill = way.bill.unwrap();
+                prop_assert_eq!((way.amount_sat, bill.payment_hash.as_str()), (COFFEE_SAT, COFFEE_HASH));
+            }
+        }
+    }
 }

@@ -277,6 +277,17 @@ impl Node {
         self.book_purse_payment(payment, melted).await
     }
 
+    /// Finds out what became of a payment, if it is open. Begins none.
+    pub(crate) async fn look_up_purse_payment(&self, payment_hash: &str) -> Result<()> {
+        let _guard = self.inner.payments.lock(&lock_key(payment_hash)).await;
+        match self.find_purse_payment(payment_hash).await? {
+            Some(payment) if payment.state == PursePaymentState::Paying => {
+                self.settle_purse_payment(payment).await.map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Settles the payments that a crash or a slow channel left open, as far as the mint knows.
     pub(crate) async fn resume_purse_payments(&self) -> Result<()> {
         for payment in self.inner.db.write(|tx| open_payments(tx)).await? {
