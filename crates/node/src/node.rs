@@ -195,6 +195,7 @@ impl Node {
         self.in_background(|node| async move { node.keep_anchoring().await });
         self.in_background(|node| async move { node.keep_upgrading().await });
         self.in_background(|node| async move { node.keep_mining().await });
+        self.in_background(|node| async move { node.keep_connected().await });
         self.in_background(|node| async move { node.keep_onchain().await });
         self.in_background(|node| async move { node.keep_serving_nwc().await });
         self.in_background(|node| async move { node.keep_settling_backed().await });

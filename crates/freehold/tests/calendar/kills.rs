@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
+use crate::common::rng::{Rng, any_seed, number};
 use crate::common::{loudly, waiting};
 use crate::promise::{Promise, RECORD_BYTES, check_all, check_journal, known};
-use crate::rng::{Rng, any_seed, number};
 use crate::server::{Calendar, http};
 
 const KILLS: u64 = 8;

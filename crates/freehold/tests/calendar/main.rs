@@ -26,8 +26,6 @@ mod liars;
 mod promise;
 mod protocol;
 mod reference;
-#[path = "../crash/rng.rs"]
-mod rng;
 mod road;
 mod server;
 mod upstream;

@@ -92,13 +92,18 @@ impl Home {
         self.0.dir.path().join("data")
     }
 
+    /// Where its network's databases are.
+    pub fn network_dir(&self) -> PathBuf {
+        self.data_dir().join(self.0.network)
+    }
+
     pub fn config_file(&self) -> PathBuf {
         self.0.dir.path().join("config.toml")
     }
 
     /// The owner's token. It is there once a node has been up.
     pub fn owner_token(&self) -> String {
-        let path = self.data_dir().join(self.0.network).join("owner.token");
+        let path = self.network_dir().join("owner.token");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         text.trim().to_owned()
     }
@@ -196,7 +201,7 @@ pub fn told(output: &Output) -> String {
 
 /// A port that nobody listens on, below those that the kernel gives to outgoing connections, so
 /// that a node that was killed finds it free again.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(process::id() % 1_000).unwrap() * 10;
     for _ in 0..10_000 {

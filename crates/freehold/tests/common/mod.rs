@@ -22,9 +22,10 @@ mod http;
 mod node;
 mod outside;
 mod outsider;
+pub mod rng;
 
 pub use checks::Checks;
-pub use home::{Home, PROGRAM, told, waiting};
+pub use home::{Home, PROGRAM, free_port, told, waiting};
 pub use http::{Pay, Reply, ask, ask_stream};
 pub use node::{Node, ended_by_term, eventually, signal};
 pub use outside::{programs, without_proxy};

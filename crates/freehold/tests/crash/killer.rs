@@ -7,8 +7,7 @@ use rusqlite::Connection;
 
 use crate::books;
 use crate::common::Node;
-use crate::rng::Rng;
-use crate::world::World;
+use crate::common::rng::Rng;
 
 /// A moment that never comes isn't waited for longer than this.
 const WATCH_MAX: Duration = Duration::from_secs(3);
@@ -23,8 +22,8 @@ pub enum Victim {
     Engine,
 }
 
-/// Whose database tells the moment.
-#[derive(Clone, Copy, Debug)]
+/// One of the two nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     Seller,
     Payer,
@@ -39,7 +38,12 @@ pub struct Moment {
     sql: &'static str,
 }
 
-const fn moment(name: &'static str, whose: Whose, file: &'static str, sql: &'static str) -> Moment {
+pub const fn moment(
+    name: &'static str,
+    whose: Whose,
+    file: &'static str,
+    sql: &'static str,
+) -> Moment {
     Moment {
         name,
         whose,
@@ -48,7 +52,8 @@ const fn moment(name: &'static str, whose: Whose, file: &'static str, sql: &'sta
     }
 }
 
-const MOMENTS: [Moment; 13] = [
+/// Where ecash is half moved.
+pub const ECASH: [Moment; 13] = [
     moment(
         "payment reserved",
         Whose::Payer,
@@ -151,7 +156,7 @@ pub struct Plan {
 impl Plan {
     /// Half of the moments are drawn from the time that a request takes, half from the places
     /// where money is half moved.
-    pub fn new(rng: &mut Rng, usual_ms: u64) -> Self {
+    pub fn new(rng: &mut Rng, usual_ms: u64, moments: &[Moment]) -> Self {
         let victim = match rng.within(0, 100) {
             0..40 => Victim::Seller,
             40..76 => Victim::Payer,
@@ -161,7 +166,7 @@ impl Plan {
         let trigger = match rng.within(0, 100) {
             0..15 => Trigger::After(rng.pause((usual_ms / 5).max(1))),
             15..45 => Trigger::After(rng.pause(usual_ms * 6 / 5)),
-            _ => Trigger::At(rng.pick(&MOMENTS), rng.pause(8)),
+            _ => Trigger::At(rng.pick(moments), rng.pause(8)),
         };
         let early = rng.chance(50);
         let again = rng.pause(if early { 120 } else { 900 });
@@ -174,6 +179,47 @@ impl Plan {
             gap: rng.pause(if late { 1_200 } else { 100 }),
         }
     }
+
+    /// The same where there is no model whose process could be killed.
+    pub fn of_nodes(rng: &mut Rng, usual_ms: u64, moments: &[Moment]) -> Self {
+        let mut plan = Self::new(rng, usual_ms, moments);
+        if plan.victim == Victim::Engine {
+            plan.victim = Victim::Both;
+        }
+        plan
+    }
+
+    /// Whether this node is killed.
+    pub fn hits(&self, whose: Whose) -> bool {
+        match self.victim {
+            Victim::Seller => whose == Whose::Seller,
+            Victim::Payer => whose == Whose::Payer,
+            Victim::Both => true,
+            Victim::Engine => false,
+        }
+    }
+
+    /// Kills; how many.
+    pub fn kill(&self, seller: &Node, payer: &Node) -> u64 {
+        let hit = [(Whose::Seller, seller), (Whose::Payer, payer)];
+        let hit = hit.into_iter().filter(|(whose, _)| self.hits(*whose));
+        hit.map(|(_, node)| node.kill9()).count() as u64
+    }
+
+    /// Starts what was killed; how often it was killed again meanwhile.
+    pub async fn bring_back(&self, seller: &Node, payer: &Node) -> u64 {
+        let one = async |whose, node| {
+            if self.payer_first != (whose == Whose::Payer) {
+                tokio::time::sleep(self.gap).await;
+            }
+            match self.hits(whose) {
+                true => bring_back(node, self.again).await,
+                false => 0,
+            }
+        };
+        let (a, b) = tokio::join!(one(Whose::Seller, seller), one(Whose::Payer, payer));
+        a + b
+    }
 }
 
 /// Gets ready to see the moment, so that nothing has to be opened when it comes.
@@ -184,7 +230,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(world: &World, trigger: Trigger) -> Self {
+    pub fn new(seller: &Node, payer: &Node, trigger: Trigger) -> Self {
         let mut watch = Self {
             trigger,
             database: None,
@@ -192,10 +238,13 @@ impl Watch {
         };
         if let Trigger::At(moment, _) = trigger {
             let node = match moment.whose {
-                Whose::Seller => &world.seller,
-                Whose::Payer => &world.payer,
+                Whose::Seller => seller,
+                Whose::Payer => payer,
             };
-            let path = World::network_dir(node).join(format!("{}.db", moment.file));
+            let path = node
+                .home()
+                .network_dir()
+                .join(format!("{}.db", moment.file));
             watch.database = Some(books::open(&path).unwrap());
             watch.before = watch.count(moment).unwrap();
         }
@@ -234,7 +283,7 @@ pub fn kill_process(pid: u64) {
 }
 
 /// Starts a node that was killed; how often it was killed again meanwhile.
-pub async fn bring_back(node: &Node, again: Option<Duration>) -> u64 {
+async fn bring_back(node: &Node, again: Option<Duration>) -> u64 {
     let mut kills = 0;
     if let Some(pause) = again {
         node.respawn();

@@ -23,9 +23,9 @@ mod books;
 #[path = "../common/mod.rs"]
 mod common;
 mod killer;
+mod lightning;
 mod reply;
 mod request;
-mod rng;
 mod round;
 mod tally;
 mod verify;
@@ -33,7 +33,7 @@ mod world;
 
 use std::time::Instant;
 
-use rng::{Rng, any_seed, number};
+use common::rng::{Rng, any_seed, number};
 use round::Round;
 use tally::Tally;
 use world::World;

@@ -8,8 +8,8 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::common::rng::Rng;
 use crate::reply::{Outcome, Reply};
-use crate::rng::Rng;
 
 /// After so long without an end, something is wrong.
 const END_WITHIN: Duration = Duration::from_secs(90);

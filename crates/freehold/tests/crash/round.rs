@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::books::{self, Purse};
-use crate::killer::{Plan, Trigger, Victim, Watch, bring_back, kill_process};
+use crate::common::rng::Rng;
+use crate::killer::{self, Plan, Trigger, Victim, Watch, Whose, kill_process};
 use crate::reply::Outcome;
 use crate::request::{Request, Way};
-use crate::rng::Rng;
 use crate::tally::Tally;
 use crate::verify::Written;
 use crate::world::{World, keep};
@@ -31,7 +31,7 @@ impl Round {
         let requests = world.new_requests(rng).await;
         Self {
             starts: requests.iter().map(|_| rng.pause(40)).collect(),
-            plan: Plan::new(rng, usual_ms),
+            plan: Plan::new(rng, usual_ms, &killer::ECASH),
             requests,
         }
     }
@@ -39,7 +39,7 @@ impl Round {
     /// What became of each request.
     pub async fn run(self, world: &mut World, tally: &mut Tally) -> Vec<Ended> {
         let engine = world.engine_pid().await;
-        let watch = Watch::new(world, self.plan.trigger);
+        let watch = Watch::new(&world.seller, &world.payer, self.plan.trigger);
         let running = self.begin(world);
         tokio::task::spawn_blocking(move || watch.wait())
             .await
@@ -92,44 +92,10 @@ impl Round {
             }
             return;
         }
-        let hits_seller = plan.victim != Victim::Payer;
-        let hits_payer = plan.victim != Victim::Seller;
-        for (hit, node) in [(hits_seller, &world.seller), (hits_payer, &world.payer)] {
-            if hit {
-                node.kill9();
-                tally.kills += 1;
-            }
-        }
+        tally.kills += plan.kill(&world.seller, &world.payer);
         self.note_states(world, tally);
-        let seller = async {
-            tokio::time::sleep(if plan.payer_first {
-                plan.gap
-            } else {
-                Duration::ZERO
-            })
-            .await;
-            if hits_seller {
-                bring_back(&world.seller, plan.again).await
-            } else {
-                0
-            }
-        };
-        let payer = async {
-            tokio::time::sleep(if plan.payer_first {
-                Duration::ZERO
-            } else {
-                plan.gap
-            })
-            .await;
-            if hits_payer {
-                bring_back(&world.payer, plan.again).await
-            } else {
-                0
-            }
-        };
-        let (a, b) = tokio::join!(seller, payer);
-        tally.kills += a + b;
-        if let Some(pid) = engine.filter(|_| hits_seller) {
+        tally.kills += plan.bring_back(&world.seller, &world.payer).await;
+        if let Some(pid) = engine.filter(|_| plan.hits(Whose::Seller)) {
             tally.check(is_gone(pid).await, || {
                 format!("the model's process {pid} lives on")
             });
@@ -139,11 +105,8 @@ impl Round {
     /// How far everything was when it was cut off.
     fn note_states(&self, world: &World, tally: &mut Tally) {
         let written = Written::read(world).unwrap();
-        let (hits_seller, hits_payer) = match self.plan.victim {
-            Victim::Seller => (true, false),
-            Victim::Payer => (false, true),
-            _ => (true, true),
-        };
+        let hits_seller = self.plan.hits(Whose::Seller);
+        let hits_payer = self.plan.hits(Whose::Payer);
         for request in &self.requests {
             let (payment, sale) = written.states(request);
             let kind = request.kind();

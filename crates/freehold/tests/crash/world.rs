@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::common::rng::Rng;
 use crate::common::{Home, Node, Outsider, Pay};
 use crate::request::{Addresses, Request, Way};
-use crate::rng::Rng;
 
 /// How long the nodes may take to bring everything to its end once both are up.
 const REST_WITHIN: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl World {
     }
 
     pub fn network_dir(node: &Node) -> PathBuf {
-        node.home().data_dir().join("play")
+        node.home().network_dir()
     }
 
     /// A purse whose budget will soon be used up: it, and not its balance, is what ends it.
@@ -136,27 +136,31 @@ impl World {
         get(&self.seller, "/api/status").await["model_pid"].as_u64()
     }
 
-    /// Waits until neither node has anything under way and both books are sound; or says what
-    /// is in the way.
+    /// Waits for [`rest`].
     pub async fn rest(&self) -> Result<(), String> {
-        let deadline = Instant::now() + REST_WITHIN;
-        loop {
-            let seller = get(&self.seller, "/api/ledger/check").await;
-            let payer = get(&self.payer, "/api/ledger/check").await;
-            if is_at_rest(&seller) && is_at_rest(&payer) {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("no rest: seller {seller}, payer {payer}"));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        rest(&self.seller, &self.payer).await
     }
 
     /// What a purse of the payer has spent, as it says itself.
     pub async fn spent_sat(&self, purse: &str) -> Option<u64> {
         let view = get(&self.payer, &format!("/api/purses/{purse}")).await;
         view["spent_total_sat"].as_u64()
+    }
+}
+
+/// Waits until neither node has anything under way and both books are sound; or says what is in the way.
+pub async fn rest(seller: &Node, payer: &Node) -> Result<(), String> {
+    let deadline = Instant::now() + REST_WITHIN;
+    loop {
+        let at_seller = get(seller, "/api/ledger/check").await;
+        let at_payer = get(payer, "/api/ledger/check").await;
+        if is_at_rest(&at_seller) && is_at_rest(&at_payer) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("no rest: seller {at_seller}, payer {at_payer}"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -5,6 +5,7 @@ mod invoice;
 mod pay;
 mod purse;
 mod purse_invoice;
+mod reconnect;
 mod setup;
 mod view;
 
