@@ -42,7 +42,7 @@ test: setup ## run all tests, those with the real model and with other people's 
 	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_CALENDAR_KILLS=$(CALENDAR_KILLS) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: crash
-crash: build ## kill two nodes 200 times in the middle of payments, a calendar 50 times; nothing may be lost
+crash: build ## kill two nodes 300 times in the middle of payments, a calendar 50 times; nothing may be lost
 	$(FREEHOLD) model pull
 	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --test crash -- --nocapture
 	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) --test calendar kills:: -- --nocapture

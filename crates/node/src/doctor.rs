@@ -6,6 +6,7 @@ use inference::openai::ChatRequest;
 use inference::store::silent;
 use serde::{Deserialize, Serialize};
 
+use crate::boxed;
 use crate::error::Result;
 use crate::node::Node;
 
@@ -47,6 +48,7 @@ impl Node {
     ///
     /// # Errors
     /// Never for what is found wrong: that is in the findings.
+    #[boxed]
     pub async fn doctor(&self) -> Result<Vec<Finding>> {
         Ok(vec![
             self.check_secrets(),

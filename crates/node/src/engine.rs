@@ -7,6 +7,7 @@ use inference::store::{InstalledModel, ModelStore};
 use inference::{Engine, EngineConfig, worker};
 use tokio::sync::Mutex;
 
+use crate::boxed;
 use crate::config::Config;
 use crate::error::{NodeError, Result};
 
@@ -62,6 +63,7 @@ impl Engines {
     }
 
     /// The selected model's engine, started if need be.
+    #[boxed]
     pub async fn get(&self) -> Result<Running> {
         let mut running = self.running.lock().await;
         if let Some(running) = &*running {
@@ -88,6 +90,7 @@ impl Engines {
     }
 
     /// Selects a model; a running engine changes to it.
+    #[boxed]
     pub async fn select(&self, name: &str) -> Result<InstalledModel> {
         let model = self.store.get(name)?;
         let mut running = self.running.lock().await;
@@ -98,6 +101,7 @@ impl Engines {
         Ok(self.store.select(name)?)
     }
 
+    #[boxed]
     pub async fn shutdown(&self) {
         if let Some(running) = self.running.lock().await.take() {
             running.engine.shutdown().await;

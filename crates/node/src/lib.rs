@@ -33,6 +33,10 @@ mod status;
 mod tasks;
 mod vaults;
 
+/// An asynchronous function that is compiled here, once. Otherwise each crate that awaits it compiles it anew, with all that
+/// it awaits in turn, which was most of what a build took.
+use async_recursion::async_recursion as boxed;
+
 pub use config::{
     BackupConfig, ChainConfig, Config, EngineSettings, FetchConfig, LightningSettings, Network,
     NwcConfig, Overrides, PriceConfig, TimestampConfig,

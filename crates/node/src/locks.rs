@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use crate::boxed;
+
 /// Held while a sale or a payment is being worked on.
 pub(crate) type Guard = OwnedMutexGuard<()>;
 
@@ -14,6 +16,7 @@ pub(crate) struct KeyedLocks(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
 
 impl KeyedLocks {
     /// Waits for the key's lock.
+    #[boxed]
     pub async fn lock(&self, key: &str) -> Guard {
         self.entry(key).lock_owned().await
     }

@@ -8,6 +8,7 @@ use rusqlite::OptionalExtension;
 use wallet::Db;
 use wallet::ecash::EcashWallet;
 
+use crate::boxed;
 use crate::config::Config;
 use crate::error::{NodeError, Result};
 use crate::fetch;
@@ -30,6 +31,7 @@ pub(crate) struct MintAddress {
 
 impl MintAddress {
     /// Reads the known address, and decides on the wanted one.
+    #[boxed]
     pub async fn load(db: &Db, config: &Config) -> Result<Self> {
         let known: Option<String> = db
             .write(|tx| -> Result<_> {
@@ -63,6 +65,7 @@ impl MintAddress {
 
     /// Takes the wallets to the wanted address, and remembers it. As long as a payment
     /// is under way they stay: its records are at the old one.
+    #[boxed]
     pub async fn settle(
         &self,
         db: &Db,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::boxed;
 use crate::tasks::Tasks;
 use tokio::sync::{Mutex, Notify};
 use wallet::Db;
@@ -104,6 +105,7 @@ impl Node {
     ///
     /// # Errors
     /// `already_running` if another process has the directory; or a file or database error.
+    #[boxed]
     pub async fn open(mut config: Config, worker: Worker) -> Result<Self> {
         let dir = config.network_dir();
         files::private_dir(&dir)?;
@@ -188,6 +190,7 @@ impl Node {
     /// # Errors
     /// If the model doesn't start (`model_missing` if there is none). The background work
     /// runs all the same.
+    #[boxed]
     pub async fn start(&self) -> Result<()> {
         self.in_background(|node| async move { node.keep_recovering().await });
         self.in_background(|node| async move { node.keep_metering().await });
@@ -221,6 +224,7 @@ impl Node {
 
     /// Ends background work, the model's process and the mint. What is half done stays
     /// recorded, and is settled at the next start.
+    #[boxed]
     pub async fn shutdown(&self) {
         self.inner.tasks.stop();
         self.write_meters().await;
@@ -259,6 +263,7 @@ impl Node {
     ///
     /// # Errors
     /// If it isn't installed or doesn't load.
+    #[boxed]
     pub async fn use_model(&self, name: &str) -> Result<inference::store::InstalledModel> {
         self.inner.engines.select(name).await
     }
@@ -288,6 +293,7 @@ impl Node {
     ///
     /// # Errors
     /// `token_invalid` if it opens nothing: a wrong token must not turn into a bill.
+    #[boxed]
     pub async fn authenticate(&self, bearer: Option<&str>) -> Result<Caller> {
         let Some(token) = bearer else {
             return Ok(Caller::Visitor);

@@ -6,6 +6,7 @@ use wallet::ledger::{self, Account, AccountState, Transfer};
 use wallet::purse::PurseName;
 
 use crate::backup::BackupView;
+use crate::boxed;
 use crate::config::PriceConfig;
 use crate::error::Result;
 use crate::node::Node;
@@ -76,6 +77,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn status(&self) -> Result<Status> {
         let (accounts, in_flight) = self
             .inner
@@ -114,6 +116,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn ledger_list(&self, purse: Option<PurseName>, limit: u32) -> Result<Vec<Transfer>> {
         let account = purse.map(Account::Purse);
         self.inner
@@ -126,6 +129,7 @@ impl Node {
     ///
     /// # Errors
     /// If a database fails. What the audit finds is in [`Audit::findings`].
+    #[boxed]
     pub async fn ledger_check(&self) -> Result<Audit> {
         let (report, accounts, in_flight) = self
             .inner

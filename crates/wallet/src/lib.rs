@@ -32,6 +32,10 @@ pub mod purse;
 pub mod savings;
 pub mod vault;
 
+/// An asynchronous function that is compiled here, once. Otherwise each crate that awaits it compiles it anew, with all that
+/// it awaits in turn, which was most of what a build took.
+use async_recursion::async_recursion as boxed;
+
 pub use db::Db;
 pub use error::WalletError;
 pub use ledger::Account;

@@ -136,14 +136,7 @@ pub async fn narrowed(node: Arc<Node>) {
     let node = &*node;
     let shop = Shop::open(node).await;
     let token = purse(node, "parent", &[]);
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("token");
-    std::fs::write(&file, token).unwrap();
-    let narrow = |flags: &[&str]| {
-        let args = ["purse", "narrow", "--token-file", file.to_str().unwrap()];
-        let made = node.json(&[&args[..], flags].concat());
-        made["token"].as_str().unwrap().to_owned()
-    };
+    let narrow = |flags: &[&str]| node.narrow(&token, flags);
     let code = async |token: &str| {
         let request = node.request(Method::POST, "/api/fetch", Pay::Bearer(token));
         let request = request.json(&json!({"url": shop.at("mpp-charge", "honest", "a")}));

@@ -68,6 +68,15 @@ impl Node {
         self.home.json(args)
     }
 
+    /// A purse's token, narrowed for somebody else, as anybody can do without the node.
+    pub fn narrow(&self, token: &str, flags: &[&str]) -> String {
+        let file = self.home.scratch().join("purse.token");
+        fs::write(&file, token).unwrap();
+        let narrow = ["purse", "narrow", "--token-file", file.to_str().unwrap()];
+        let narrowed = self.json(&[&narrow[..], flags].concat());
+        narrowed["token"].as_str().unwrap().to_owned()
+    }
+
     /// A `cashuB` token of the node's mint, made by an outsider's wallet just for this.
     pub async fn play_token(&self, sat: u64) -> String {
         let outsider = Outsider::at(&self.url()).await;

@@ -82,15 +82,22 @@ impl World {
     /// A purse whose budget will soon be used up: it, and not its balance, is what ends it.
     pub async fn new_budget(&mut self) {
         let count = self.budgets.len();
-        let (per_day_sat, total_sat) = if count.is_multiple_of(2) {
-            (35, 400)
-        } else {
-            (400, 35)
+        let (per_day_sat, purse_sat, delegated_sat) = match count % 3 {
+            // Whoever asks has a token narrowed from the purse's, with a total of its own.
+            0 => (400, 400, Some(30)),
+            1 => (35, 400, None),
+            _ => (400, 35, None),
         };
         let purse = format!("scout-{count}");
         let limits =
-            json!({"per_payment_sat": 10, "per_day_sat": per_day_sat, "total_sat": total_sat});
-        let token = new_purse(&self.payer, &purse, &limits, 60).await;
+            json!({"per_payment_sat": 10, "per_day_sat": per_day_sat, "total_sat": purse_sat});
+        let mut token = new_purse(&self.payer, &purse, &limits, 60).await;
+        if let Some(sat) = delegated_sat {
+            let seller = self.seller.home().address();
+            let flags = ["--host", &seller, "--total-sat", &sat.to_string()];
+            token = self.payer.narrow(&token, &flags);
+        }
+        let total_sat = delegated_sat.unwrap_or(purse_sat);
         self.budgets.push(Budget {
             purse,
             per_payment_sat: 10,

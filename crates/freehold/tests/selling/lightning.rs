@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::buyer::{ask, challenges, code, credential, parameter, payment, receipt, request, sell};
-use crate::common::{Home, Node, waiting};
+use crate::common::{Home, Node, Pay, Reply, ask as ask_model, waiting};
 use crate::upstream::Shop;
 
 /// Opening a channel takes a few rounds of the background.
@@ -43,7 +44,10 @@ fn owner_sat(node: &Node) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_protocols_are_offered_at_once_and_each_pays() {
-    let (home, shop) = (Home::without_model_on("sandbox", ""), Shop::open().await);
+    // Answers of the model are sold too, where there is one.
+    let (with_model, shop) = (Home::on("sandbox", ""), Shop::open().await);
+    let has_model = with_model.is_some();
+    let home = with_model.unwrap_or_else(|| Home::without_model_on("sandbox", ""));
     let node = at_home(&home).await;
     sell(&node, &shop.url, &["--deposit", "50"]);
     let before_sat = owner_sat(&node);
@@ -71,6 +75,9 @@ async fn all_protocols_are_offered_at_once_and_each_pays() {
     let spent_sat = session(&node, &shop).await;
     assert_eq!(owner_sat(&node), before_sat + 5 + 5 + spent_sat);
     home.assert_ledger_sound();
+    if has_model {
+        chat(&node).await;
+    }
     crash(&node, &shop).await;
     home.assert_ledger_sound();
     node.stop();
@@ -218,6 +225,41 @@ async fn session(node: &Node, shop: &Shop) -> u64 {
     assert_eq!(refunds[0]["amount_msat"], (100 - spent_sat) * 1_000);
     assert_eq!(code(&act(&challenge, &bearer).await), "session_closed");
     spent_sat
+}
+
+/// An answer of the model, by a macaroon and by a charge; each proof is good for one.
+async fn chat(node: &Node) {
+    let question = ask_model("Say yes.", 4);
+    let chat = async |authorization: Option<&str>| {
+        let request = node.request(Method::POST, "/v1/chat/completions", Pay::Nothing);
+        let mut request = request.json(&question);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        Reply::of(request.send().await.unwrap()).await
+    };
+    let asked = chat(None).await;
+    assert_eq!(asked.status, 402, "{}", asked.text());
+    let l402 = challenges(&asked)[0].clone();
+    let preimage = paid(node, &parameter(&l402, "invoice").unwrap());
+    let macaroon = parameter(&l402, "macaroon").unwrap();
+    let by_macaroon = format!("L402 {macaroon}:{preimage}");
+
+    let charge = payment(&asked, "lightning", "charge");
+    let invoice = request(&charge)["methodDetails"]["invoice"].clone();
+    let preimage = paid(node, invoice.as_str().unwrap());
+    let by_charge = credential(&charge, &json!({ "preimage": preimage }));
+    for authorization in [by_macaroon, by_charge] {
+        let answered = chat(Some(&authorization)).await;
+        assert_eq!(answered.status, 200, "{}", answered.text());
+        let answer = answered.json();
+        assert!(
+            answer["choices"][0]["message"]["content"].is_string(),
+            "{answer:#}"
+        );
+        let again = chat(Some(&authorization)).await;
+        assert_ne!(again.status, 200, "one proof, one answer: {}", again.text());
+    }
 }
 
 /// The node dies after a payment, and after a deposit.

@@ -17,4 +17,5 @@ mod clients;
 mod crashes;
 mod ecash_session;
 mod lightning;
+mod metered;
 mod upstream;

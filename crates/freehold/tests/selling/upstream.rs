@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -33,6 +33,8 @@ impl Shop {
             .route("/api/fail", any(async || StatusCode::INTERNAL_SERVER_ERROR))
             .route("/api/missing", any(async || StatusCode::NOT_FOUND))
             .route("/api/events", any(events))
+            .route("/api/bytes/{count}", any(bytes))
+            .route("/api/drops/{count}", any(drops))
             .route("/api/socket", any(socket))
             .with_state(Arc::clone(&hits));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,6 +88,25 @@ async fn events() -> Response {
         Body::from_stream(pieces),
     )
         .into_response()
+}
+
+/// So many bytes, in pieces.
+async fn bytes(Path(count): Path<usize>) -> Body {
+    const PIECE: usize = 64 << 10;
+    let pieces = (0..count.div_ceil(PIECE)).map(move |n| {
+        let length = PIECE.min(count - n * PIECE);
+        Ok::<_, Infallible>(vec![b'x'; length])
+    });
+    Body::from_stream(futures::stream::iter(pieces))
+}
+
+/// A byte each seven seconds.
+async fn drops(Path(count): Path<u32>) -> Body {
+    let drops = futures::stream::iter(0..count).then(async |_| {
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        Ok::<_, Infallible>("x")
+    });
+    Body::from_stream(drops)
 }
 
 /// Says back what it hears, after the handshake of a web socket.

@@ -12,6 +12,7 @@ use wallet::lightning::Event;
 use super::seal::BackupKeys;
 use super::snapshot::{self, LeftOut, Now};
 use super::{default_path, phrase};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::files;
 use crate::node::{Node, now_ms};
@@ -144,6 +145,7 @@ impl Node {
     ///
     /// # Errors
     /// If it can't be made or written. What goes wrong with a copy is in [`Written::copies`].
+    #[boxed]
     pub async fn write_backup(&self, path: Option<PathBuf>) -> Result<Written> {
         let node = self.clone();
         self.uninterrupted(async move { node.write_backup_once(path).await })

@@ -19,6 +19,7 @@ use super::phrase;
 use super::reconcile::{self, Closed};
 use super::seal::BackupKeys;
 use super::state::{Progress, Returning, save};
+use crate::boxed;
 use crate::config::Config;
 use crate::error::{NodeError, Result};
 use crate::keys::Seed;
@@ -70,6 +71,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// `phrase_invalid`, `restore_not_empty`, or what is wrong with the backup: then nothing was changed.
+#[boxed]
 pub async fn restore(config: &Config, words: &str, from: From, id: &str) -> Result<Restored> {
     let seed = phrase::parse(words)?;
     let dir = config.network_dir();

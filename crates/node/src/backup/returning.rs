@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::reconcile::{Held, reconcile};
 use super::state::{self, EcashFound, Returning};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::keys::Seed;
 use crate::node::{Node, now_ms};
@@ -172,6 +173,7 @@ impl Node {
     ///
     /// # Errors
     /// If the mint doesn't answer: it can be asked again at any time.
+    #[boxed]
     pub async fn bring_ecash_back(&self, tell: &(dyn Fn(&Scan) + Send + Sync)) -> Result<()> {
         let _alone = self.inner.returning.scanning.lock().await;
         let Some(returning) = self.inner.returning.state() else {
@@ -337,6 +339,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn open_mint(&self) -> Result<ReturnView> {
         self.inner.db.write(|tx| state::open_mint(tx)).await?;
         self.inner

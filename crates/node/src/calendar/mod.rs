@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use wallet::onchain::{ChainSource, Keys, Network as Chain, OnchainError, OnchainWallet, Xpriv};
 use zeroize::Zeroizing;
 
+use crate::boxed;
 use crate::files;
 use crate::keys::{self, Seed};
 use crate::stamps::StampError;
@@ -113,6 +114,7 @@ impl Calendar {
     ///
     /// # Errors
     /// If the folder is in use or damaged, or the settings can't be used.
+    #[boxed]
     pub async fn open(config: &CalendarConfig) -> Result<Self> {
         files::private_dir(&config.folder)?;
         let seed = Seed::from_hex(&files::secret(
@@ -165,6 +167,7 @@ impl Calendar {
     ///
     /// # Errors
     /// If it is no digest, too many are waiting, or the disk is full.
+    #[boxed]
     pub async fn submit(&self, digest: &[u8]) -> Result<Vec<u8>> {
         let promise = self.collector.submit(digest, rand::random()).await;
         promise.map_err(|error| StampError::from(error).into())
@@ -207,6 +210,7 @@ impl Calendar {
     }
 
     /// Ends it: whoever waits for a promise gets it first.
+    #[boxed]
     pub async fn shutdown(self) {
         self.anchoring.abort();
         drop(self.collector);

@@ -26,6 +26,7 @@ use wallet::MSAT_PER_SAT;
 use wallet::ledger::{self, Account};
 use wallet::purse::{self, Agent};
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms, now_s};
 
@@ -123,6 +124,7 @@ impl Node {
     /// `fetch_invalid`, `upstream_failed`: nothing was paid. A refusal by policy, limit or
     /// balance. `approval_needed`: ask again once the owner has approved it. `payment_pending`: it
     /// goes on in the background; ask again with the same id.
+    #[boxed]
     pub async fn fetch(&self, spender: Spender, request: FetchRequest) -> Result<Fetched> {
         if request
             .id
@@ -224,6 +226,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn payments(&self, limit: u32) -> Result<Vec<PaymentView>> {
         self.inner
             .db

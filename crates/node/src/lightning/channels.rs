@@ -6,6 +6,7 @@ use wallet::ledger::{self, Account};
 use wallet::lightning::{Channel, ChannelId, LightningError, OpenChannel};
 
 use super::view::{ChannelView, LightningView, PeerView};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::Node;
 
@@ -30,6 +31,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or `lightning_not_running`.
+    #[boxed]
     pub async fn lightning_status(&self) -> Result<LightningView> {
         let lightning = self.cashier()?.lightning();
         let (status, has) = (lightning.status().await, lightning.balances().await?);
@@ -63,6 +65,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or the storage's.
+    #[boxed]
     pub async fn lightning_address(&self) -> Result<String> {
         Ok(self.cashier()?.lightning().new_address().await?.to_string())
     }
@@ -71,6 +74,7 @@ impl Node {
     ///
     /// # Errors
     /// `lightning_insufficient`, or an address that isn't one of this network.
+    #[boxed]
     pub async fn lightning_send_onchain(
         &self,
         address: &str,
@@ -97,6 +101,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or `lightning_not_running`.
+    #[boxed]
     pub async fn lightning_channels(&self) -> Result<Vec<ChannelView>> {
         let channels = self.cashier()?.lightning().channels().await?;
         Ok(channels.into_iter().map(ChannelView::from).collect())
@@ -106,6 +111,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or `lightning_not_running`.
+    #[boxed]
     pub async fn lightning_peers(&self) -> Result<Vec<PeerView>> {
         let peers = self.cashier()?.lightning().peers().await?;
         let view = |peer: wallet::lightning::Peer| PeerView {
@@ -120,6 +126,7 @@ impl Node {
     ///
     /// # Errors
     /// `lightning_peer_unreachable`, `lightning_insufficient`, or the peer's refusal.
+    #[boxed]
     pub async fn lightning_open(&self, request: OpenRequest) -> Result<String> {
         let bad = || LightningError::Invalid("peer: it is NODE_ID@HOST:PORT");
         let (node_id, address) = request.peer.split_once('@').ok_or_else(bad)?;
@@ -138,6 +145,7 @@ impl Node {
     ///
     /// # Errors
     /// If there is no such channel.
+    #[boxed]
     pub async fn lightning_close(&self, id: &str, is_forced: bool) -> Result<()> {
         let unknown = |_| NodeError::NotFound {
             what: "channel",
@@ -155,6 +163,7 @@ impl Node {
     ///
     /// # Errors
     /// `lightning_chain_unreachable`.
+    #[boxed]
     pub async fn lightning_sync(&self) -> Result<()> {
         let cashier = self.cashier()?;
         cashier.lightning().sync().await?;

@@ -5,6 +5,7 @@ use wallet::cashier::books::{BookedInvoice, Holder};
 use wallet::lightning::{Invoice, InvoiceRequest, LightningError, PaymentId, Preimage};
 
 use super::view::InvoiceView;
+use crate::boxed;
 use crate::error::Result;
 use crate::node::Node;
 
@@ -32,6 +33,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or a description that is too long.
+    #[boxed]
     pub async fn lightning_invoice(&self, input: InvoiceInput) -> Result<InvoiceView> {
         let cashier = self.cashier()?;
         let request = InvoiceRequest {
@@ -62,6 +64,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or a description that is too long.
+    #[boxed]
     pub async fn lightning_offer(&self, input: InvoiceInput) -> Result<InvoiceView> {
         let lightning = self.cashier()?.lightning();
         let request = lightning
@@ -79,6 +82,7 @@ impl Node {
     ///
     /// # Errors
     /// If none waits for this preimage and amount.
+    #[boxed]
     pub async fn lightning_claim(&self, preimage: &str, amount_msat: u64) -> Result<()> {
         let preimage = Preimage(payment_id(preimage)?.0);
         self.cashier()?
@@ -92,6 +96,7 @@ impl Node {
     ///
     /// # Errors
     /// If none waits.
+    #[boxed]
     pub async fn lightning_fail(&self, payment_hash: &str) -> Result<()> {
         let hash = payment_id(payment_hash)?;
         Ok(self.cashier()?.lightning().fail_hold(hash).await?)
@@ -101,6 +106,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or a database error.
+    #[boxed]
     pub async fn lightning_invoices(&self, limit: u32) -> Result<Vec<BookedInvoice>> {
         Ok(self.cashier()?.invoices(limit).await?)
     }

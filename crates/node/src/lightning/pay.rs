@@ -6,6 +6,7 @@ use wallet::cashier::books::{BookedPayment, Holder};
 use wallet::lightning::{LightningError, Payable, PaymentId, Preimage};
 
 use super::invoice::payment_id;
+use crate::boxed;
 use crate::error::Result;
 use crate::node::Node;
 
@@ -35,6 +36,7 @@ impl Node {
     ///
     /// # Errors
     /// Nothing was paid, unless the error's code is `lightning_outcome_unknown`.
+    #[boxed]
     pub async fn lightning_pay(&self, input: PayInput) -> Result<BookedPayment> {
         let node = self.clone();
         self.uninterrupted(async move { node.lightning_pay_once(input).await })
@@ -68,6 +70,7 @@ impl Node {
     ///
     /// # Errors
     /// As [`lightning_pay`](Self::lightning_pay).
+    #[boxed]
     pub async fn lightning_keysend(
         &self,
         node_id: &str,
@@ -99,6 +102,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_lightning`, or a database error.
+    #[boxed]
     pub async fn lightning_payments(&self, limit: u32) -> Result<Vec<BookedPayment>> {
         Ok(self.cashier()?.payments(false, limit).await?)
     }

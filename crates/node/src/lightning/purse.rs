@@ -11,6 +11,7 @@ use wallet::lightning::{LightningError, Payable};
 use wallet::purse::{self, Agent, Intent, PurseName, Reserved, Spend};
 use wallet::{WalletError, sat_to_msat};
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -109,6 +110,7 @@ impl Node {
     ///
     /// # Errors
     /// The policy's refusal, or that the owner is asked; the mint's refusal, or an invoice that can't be paid: then nothing was paid.
+    #[boxed]
     pub async fn purse_pay(
         &self,
         agent: &Agent,
@@ -314,6 +316,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn purse_payments(
         &self,
         purse: Option<PurseName>,

@@ -7,6 +7,7 @@ use wallet::lightning::{LightningError, Payable};
 use wallet::purse::{self, PurseName};
 use wallet::{MSAT_PER_SAT, WalletError, sat_to_msat};
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -56,6 +57,7 @@ impl Node {
     ///
     /// # Errors
     /// `purse_unknown`, `purse_revoked`, `amount_invalid`, or the mint's refusal.
+    #[boxed]
     pub async fn purse_invoice(
         &self,
         name: &PurseName,

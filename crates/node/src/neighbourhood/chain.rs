@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 
 const PROGRAM: &str = "freehold-sandbox";
@@ -28,6 +29,7 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Starts the chain in a folder, or goes on with the one that is there.
+    #[boxed]
     pub async fn open(folder: &Path) -> Result<Self> {
         let program = std::env::current_exe().map_err(NodeError::file("finding this program"))?;
         let program = program.with_file_name(PROGRAM);
@@ -66,6 +68,7 @@ impl Chain {
     }
 
     /// Ends it, and waits until it is gone.
+    #[boxed]
     pub async fn stop(&self) {
         let mut process = self.process.lock().await;
         drop(process.stdin.take());
@@ -73,12 +76,14 @@ impl Chain {
         let _ = tokio::time::timeout(STOP_TIME_MAX, process.wait()).await;
     }
 
+    #[boxed]
     pub async fn height(&self) -> Result<u32> {
         let height = self.call("getblockcount", json!([])).await?;
         Ok(height.as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0))
     }
 
     /// Whether anything waits for a block.
+    #[boxed]
     pub async fn is_waiting(&self) -> Result<bool> {
         let waiting = self.call("getrawmempool", json!([])).await?;
         Ok(waiting
@@ -86,16 +91,19 @@ impl Chain {
             .is_some_and(|waiting| !waiting.is_empty()))
     }
 
+    #[boxed]
     pub async fn mine(&self, blocks: u32) -> Result<()> {
         self.call("sandbox_mine", json!([blocks])).await.map(drop)
     }
 
+    #[boxed]
     pub async fn reorg(&self, depth_blocks: u32) -> Result<()> {
         let params = json!([depth_blocks]);
         self.call("sandbox_reorg", params).await.map(drop)
     }
 
     /// Pays to an address; the transaction, which waits for a block.
+    #[boxed]
     pub async fn fund(&self, address: &str, amount_sat: u64) -> Result<String> {
         let txid = self
             .call("sandbox_fund", json!([address, amount_sat]))

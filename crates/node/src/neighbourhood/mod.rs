@@ -14,6 +14,7 @@ use wallet::lightning::{
 };
 
 use self::chain::Chain;
+use crate::boxed;
 use crate::config::Config;
 use crate::error::{NodeError, Result};
 use crate::files;
@@ -148,6 +149,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks.
+    #[boxed]
     pub async fn sandbox_status(&self) -> Result<SandboxView> {
         let neighbourhood = self.neighbourhood()?;
         Ok(SandboxView {
@@ -161,6 +163,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks.
+    #[boxed]
     pub async fn sandbox_mine(&self, blocks: u32) -> Result<SandboxView> {
         let neighbourhood = self.neighbourhood()?;
         neighbourhood.chain.mine(blocks).await?;
@@ -172,6 +175,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks.
+    #[boxed]
     pub async fn sandbox_reorg(&self, depth_blocks: u32) -> Result<SandboxView> {
         let neighbourhood = self.neighbourhood()?;
         neighbourhood.chain.reorg(depth_blocks).await?;
@@ -183,6 +187,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks, or an address that isn't of this chain.
+    #[boxed]
     pub async fn sandbox_fund(&self, address: &str, amount_sat: u64) -> Result<String> {
         let neighbourhood = self.neighbourhood()?;
         let txid = neighbourhood.chain.fund(address, amount_sat).await?;
@@ -195,6 +200,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks.
+    #[boxed]
     pub async fn sandbox_invoice(
         &self,
         amount_msat: Option<u64>,
@@ -223,6 +229,7 @@ impl Node {
     ///
     /// # Errors
     /// `no_sandbox` on other networks, or why it couldn't be paid.
+    #[boxed]
     pub async fn sandbox_pay(
         &self,
         request: &str,

@@ -9,6 +9,7 @@ use wallet::purse::{self, PurseName};
 use zeroize::Zeroizing;
 
 use super::store;
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -96,6 +97,7 @@ impl Node {
     /// # Errors
     /// `purse_unknown`, `purse_revoked`, `nwc_relay_missing`, `nwc_relay_invalid`,
     /// `nwc_too_many_connections`, or a database error.
+    #[boxed]
     pub async fn nwc_new(&self, wanted: NewNwc) -> Result<NewNwcConnection> {
         let relays = self.relays_for(&wanted.relays)?;
         let secret = ClientSecret::new(&Zeroizing::new(rand::random()))?;
@@ -144,6 +146,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn nwc_list(&self) -> Result<Vec<NwcConnectionView>> {
         self.inner.db.write(|tx| store::list(tx)).await
     }
@@ -152,6 +155,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found`, or a database error.
+    #[boxed]
     pub async fn nwc_revoke(&self, id: &str) -> Result<NwcConnectionView> {
         let wanted = id.to_owned();
         let revoked = self

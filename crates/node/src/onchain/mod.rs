@@ -22,6 +22,7 @@ use wallet::onchain::{
     OutPoint, Spend, TxView,
 };
 
+use crate::boxed;
 use crate::config::{ChainConfig, Config};
 use crate::error::{NodeError, Result};
 use crate::files;
@@ -88,6 +89,7 @@ pub struct LabelInput {
 
 impl Onchain {
     /// Opens the own wallet, if the configuration says where the chain is seen. Nobody is asked yet.
+    #[boxed]
     pub async fn open(config: &Config, seed: &Seed) -> Result<Option<Self>> {
         let network = config.network.chain();
         let Some(chain) = chain_source(&config.chain, network)? else {
@@ -162,6 +164,7 @@ impl Node {
     /// # Errors
     /// `onchain_off`, `wallet_unknown`, or if its file can't be used. That the chain can't be seen is
     /// told in the answer.
+    #[boxed]
     pub async fn onchain_balance(&self, name: Option<&str>) -> Result<OnchainBalance> {
         let (wallet, trouble) = self.fresh_wallet(name).await?;
         Ok(OnchainBalance {
@@ -176,6 +179,7 @@ impl Node {
     ///
     /// # Errors
     /// Like [`Self::onchain_balance`].
+    #[boxed]
     pub async fn onchain_address(&self, name: Option<&str>) -> Result<AddressView> {
         let (wallet, _) = self.fresh_wallet(name).await?;
         Ok(wallet.address().await?)
@@ -185,6 +189,7 @@ impl Node {
     ///
     /// # Errors
     /// Like [`Self::onchain_balance`].
+    #[boxed]
     pub async fn onchain_addresses(
         &self,
         name: Option<&str>,
@@ -198,6 +203,7 @@ impl Node {
     ///
     /// # Errors
     /// Like [`Self::onchain_balance`].
+    #[boxed]
     pub async fn onchain_coins(&self, name: Option<&str>) -> Result<Vec<CoinView>> {
         let (wallet, _) = self.fresh_wallet(name).await?;
         Ok(wallet.coins().await?)
@@ -207,6 +213,7 @@ impl Node {
     ///
     /// # Errors
     /// Like [`Self::onchain_balance`].
+    #[boxed]
     pub async fn onchain_history(&self, name: Option<&str>, limit: u32) -> Result<Vec<TxView>> {
         let (wallet, _) = self.fresh_wallet(name).await?;
         Ok(wallet.history(limit).await?)
@@ -216,6 +223,7 @@ impl Node {
     ///
     /// # Errors
     /// Like [`Self::onchain_balance`].
+    #[boxed]
     pub async fn onchain_spends(&self, name: Option<&str>, limit: u32) -> Result<Vec<Spend>> {
         let (wallet, _) = self.fresh_wallet(name).await?;
         Ok(wallet.spends(limit).await?)
@@ -225,6 +233,7 @@ impl Node {
     ///
     /// # Errors
     /// `onchain_off` or `wallet_unknown`.
+    #[boxed]
     pub async fn onchain_descriptors(&self, name: Option<&str>) -> Result<Descriptors> {
         Ok(self.onchain_wallet(name).await?.descriptors().await?)
     }
@@ -233,6 +242,7 @@ impl Node {
     ///
     /// # Errors
     /// `coin_unknown`, and like [`Self::onchain_balance`].
+    #[boxed]
     pub async fn onchain_freeze(&self, input: &FreezeInput) -> Result<Vec<CoinView>> {
         let (wallet, _) = self.fresh_wallet(input.wallet.as_deref()).await?;
         wallet.freeze(coin(&input.coin)?, input.is_frozen).await?;
@@ -243,6 +253,7 @@ impl Node {
     ///
     /// # Errors
     /// `address_invalid` if it is none of them, or `label_invalid`.
+    #[boxed]
     pub async fn onchain_label(&self, input: &LabelInput) -> Result<()> {
         let wallet = self.onchain_wallet(input.wallet.as_deref()).await?;
         Ok(wallet.set_label(&input.what, &input.label).await?)

@@ -4,6 +4,7 @@ use wallet::onchain::{PsbtView, Spend};
 
 use super::FeeChoice;
 use super::send::new_id;
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 
@@ -12,6 +13,7 @@ impl Node {
     ///
     /// # Errors
     /// `psbt_invalid` or `fee_too_high`.
+    #[boxed]
     pub async fn onchain_psbt_sign(&self, psbt: &str, fee: &FeeChoice) -> Result<PsbtView> {
         let (wallet, _) = self.fresh_wallet(None).await?;
         Ok(wallet.psbt_sign(psbt, fee.limit()).await?)
@@ -21,6 +23,7 @@ impl Node {
     ///
     /// # Errors
     /// `psbt_invalid` if they aren't of one transaction.
+    #[boxed]
     pub async fn onchain_psbt_combine(&self, psbts: &[String]) -> Result<PsbtView> {
         let wallet = self.onchain_wallet(None).await?;
         Ok(wallet.psbt_combine(psbts).await?)
@@ -30,6 +33,7 @@ impl Node {
     ///
     /// # Errors
     /// `psbt_invalid`.
+    #[boxed]
     pub async fn onchain_psbt_show(&self, name: Option<&str>, psbt: &str) -> Result<PsbtView> {
         let wallet = self.onchain_wallet(name).await?;
         Ok(wallet.psbt_show(psbt).await?)
@@ -39,6 +43,7 @@ impl Node {
     ///
     /// # Errors
     /// `psbt_incomplete`, `fee_too_high`, or the chain source's.
+    #[boxed]
     pub async fn onchain_psbt_broadcast(
         &self,
         name: Option<String>,

@@ -5,6 +5,7 @@ use wallet::MSAT_PER_SAT;
 use wallet::ledger::{self, AccountState};
 use wallet::savings::{self, Attempt, Rule, Savings};
 
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 
@@ -25,6 +26,7 @@ impl Node {
     ///
     /// # Errors
     /// `descriptor_…`, or the chain source's.
+    #[boxed]
     pub async fn savings_set(&self, input: &SavingsInput) -> Result<Savings> {
         let wallet = self.onchain_wallet(None).await?;
         let rule = Rule {
@@ -38,6 +40,7 @@ impl Node {
     ///
     /// # Errors
     /// `onchain_off`.
+    #[boxed]
     pub async fn savings_show(&self) -> Result<Option<Savings>> {
         Ok(savings::show(&self.onchain_wallet(None).await?).await?)
     }
@@ -46,6 +49,7 @@ impl Node {
     ///
     /// # Errors
     /// `onchain_off`.
+    #[boxed]
     pub async fn savings_off(&self) -> Result<()> {
         Ok(savings::off(&self.onchain_wallet(None).await?).await?)
     }
@@ -54,6 +58,7 @@ impl Node {
     ///
     /// # Errors
     /// `savings_off`, or the chain source's.
+    #[boxed]
     pub async fn savings_now(&self) -> Result<Attempt> {
         let node = self.clone();
         self.uninterrupted(async move {

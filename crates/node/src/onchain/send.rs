@@ -6,6 +6,7 @@ use wallet::onchain::{
 };
 
 use super::coin;
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -109,6 +110,7 @@ impl Node {
     ///
     /// # Errors
     /// The chain source's, or the wallet's; then nothing was paid.
+    #[boxed]
     pub async fn onchain_send(&self, input: SendInput) -> Result<Spend> {
         let node = self.clone();
         self.uninterrupted(async move {
@@ -132,6 +134,7 @@ impl Node {
     ///
     /// # Errors
     /// `transaction_not_bumpable`, `fee_too_low`, and like [`Self::onchain_send`].
+    #[boxed]
     pub async fn onchain_bump(&self, input: BumpInput) -> Result<Spend> {
         let node = self.clone();
         self.uninterrupted(async move {
@@ -152,6 +155,7 @@ impl Node {
     ///
     /// # Errors
     /// Like [`Self::onchain_send`].
+    #[boxed]
     pub async fn onchain_psbt_create(&self, input: &SendInput) -> Result<PsbtView> {
         let request = input.request()?;
         let wallet = self.onchain_wallet(input.wallet.as_deref()).await?;

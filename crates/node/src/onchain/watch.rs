@@ -7,6 +7,7 @@ use wallet::onchain::{OnchainError, OnchainWallet, WatchKeys};
 use wallet::purse::PurseName;
 
 use super::{MAIN, Onchain};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -87,6 +88,7 @@ impl Node {
     ///
     /// # Errors
     /// `descriptor_…`, `wallet_name_invalid` or `wallet_exists`.
+    #[boxed]
     pub async fn onchain_watch(&self, name: &str, keys: &str) -> Result<WatchedWallet> {
         let wallet = self.onchain()?.add(name, keys).await?;
         if let Err(error) = wallet.sync(now_ms()).await {
@@ -99,6 +101,7 @@ impl Node {
     ///
     /// # Errors
     /// `onchain_off`, or if a file can't be read.
+    #[boxed]
     pub async fn onchain_watched(&self) -> Result<Vec<WatchedWallet>> {
         let onchain = self.onchain()?;
         let mut wallets = Vec::new();

@@ -6,6 +6,7 @@ use wallet::purse::{self, Approval, ApprovalState, Disputant, PurseName, Reserve
 use wallet::{WalletError, ledger, msat_to_sat_ceil};
 
 use super::{PurseView, view};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::lightning::PursePayment;
 use crate::node::{Node, now_ms};
@@ -76,6 +77,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<ApprovalView>> {
         let list = move |tx: &Transaction<'_>| purse::approvals(tx, only_open, limit, now_ms());
         let found = self.inner.db.write(list).await?;
@@ -86,6 +88,7 @@ impl Node {
     ///
     /// # Errors
     /// `approval_unknown`; `approval_state` if it is too late.
+    #[boxed]
     pub async fn approve(&self, id: i64) -> Result<ApprovalView> {
         let approve = move |tx: &Transaction<'_>| purse::approve(tx, id, now_ms());
         Ok(self.inner.db.write(approve).await?.into())
@@ -95,6 +98,7 @@ impl Node {
     ///
     /// # Errors
     /// `approval_unknown`; `approval_state` if it was paid already.
+    #[boxed]
     pub async fn deny(&self, id: i64) -> Result<ApprovalView> {
         let deny = move |tx: &Transaction<'_>| purse::deny(tx, id, now_ms());
         Ok(self.inner.db.write(deny).await?.into())
@@ -111,6 +115,7 @@ impl Node {
     ///
     /// # Errors
     /// `payment_unknown` if no purse has paid that.
+    #[boxed]
     pub async fn purse_dispute(&self, payment: &str, reason: &str) -> Result<PurseView> {
         let (payment, reason) = (payment.to_owned(), reason.to_owned());
         let dispute = move |tx: &Transaction<'_>| -> Result<PurseView> {

@@ -7,6 +7,7 @@ use wallet::purse::{self, PurseName};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
 
 use super::PurseView;
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -40,6 +41,7 @@ impl Node {
     ///
     /// # Errors
     /// `purse_unknown`, `purse_revoked`, `amount_invalid`, or the mint's refusal.
+    #[boxed]
     pub async fn purse_fund(&self, name: &PurseName, amount_sat: u64) -> Result<PurseView> {
         let purse = name.clone();
         let missing_sat = self

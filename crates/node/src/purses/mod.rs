@@ -17,6 +17,7 @@ pub use policy::PolicySat;
 pub use tokens::{Narrowed, narrow_token};
 pub(crate) use tokens::{TokenKeys, looks_like_token};
 
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 
@@ -70,6 +71,7 @@ impl Node {
     ///
     /// # Errors
     /// `purse_exists`, `policy_invalid`, or a database error.
+    #[boxed]
     pub async fn purse_new(&self, name: PurseName, policy: PolicySat) -> Result<NewPurse> {
         let token = self.inner.purse_tokens.mint(rand::random())?;
         let (policy, digest) = (Policy::from(policy), token.sha256);
@@ -91,6 +93,7 @@ impl Node {
     ///
     /// # Errors
     /// `policy_changed` if it isn't in force any more; `policy_invalid`, `purse_unknown`.
+    #[boxed]
     pub async fn purse_set_policy(
         &self,
         name: &PurseName,
@@ -111,6 +114,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn purse_list(&self) -> Result<Vec<PurseView>> {
         self.inner
             .db
@@ -127,6 +131,7 @@ impl Node {
     ///
     /// # Errors
     /// `purse_unknown`, or a database error.
+    #[boxed]
     pub async fn purse_show(&self, name: &PurseName) -> Result<PurseView> {
         let name = name.clone();
         self.inner
@@ -139,6 +144,7 @@ impl Node {
     ///
     /// # Errors
     /// `purse_unknown`, or a database error.
+    #[boxed]
     pub async fn purse_revoke(&self, name: &PurseName) -> Result<Revoked> {
         let name = name.clone();
         self.inner

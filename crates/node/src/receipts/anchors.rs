@@ -6,6 +6,7 @@ use timestamp::log::Head;
 use timestamp::ots::{Attestation, Timestamp};
 use timestamp::proof::Anchor;
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -114,6 +115,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn log_head_to_anchor(&self) -> Result<Option<(u64, Hash)>> {
         let anchored: Option<u64> = self
             .inner
@@ -133,6 +135,7 @@ impl Node {
     ///
     /// # Errors
     /// If the log never had this size, the timestamp is too long, or the database fails.
+    #[boxed]
     pub async fn keep_anchor(&self, tree_size: u64, timestamp: &Timestamp) -> Result<()> {
         let stored = StoredAnchor {
             head: self.inner.receipts.lock().await.head_at(tree_size)?,
@@ -151,6 +154,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn pending_anchors(&self) -> Result<Vec<PendingAnchor>> {
         let sql = format!(
             "SELECT {COLUMNS}, created_unix_ms FROM anchors WHERE worth = 1
@@ -181,6 +185,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found`, or as [`Node::keep_anchor`].
+    #[boxed]
     pub async fn upgrade_anchor(&self, tree_size: u64, timestamp: &Timestamp) -> Result<()> {
         let more = timestamp.clone();
         self.inner

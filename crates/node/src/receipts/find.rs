@@ -7,6 +7,7 @@ use timestamp::proof::ReceiptProof;
 use timestamp::receipt::{Receipt, SignedReceipt, answer_digests};
 
 use super::anchors::StoredAnchor;
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::Node;
 
@@ -125,6 +126,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found`, or a database error.
+    #[boxed]
     pub async fn receipt(&self, id: &str) -> Result<ReceiptProof> {
         let newest = match id {
             "latest" => self.receipts(1).await?.pop().map(|view| view.id),
@@ -144,6 +146,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found`, or a database error.
+    #[boxed]
     pub async fn receipt_for_answer(&self, answer: &[u8]) -> Result<ReceiptProof> {
         let mut last = None;
         for digest in answer_digests(answer) {
@@ -162,6 +165,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found`, or a database error.
+    #[boxed]
     pub async fn receipt_by_answer(&self, digest: Hash) -> Result<ReceiptProof> {
         let stored = self
             .inner
@@ -208,6 +212,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn receipts(&self, limit: u32) -> Result<Vec<ReceiptView>> {
         let rows = self
             .inner

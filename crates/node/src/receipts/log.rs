@@ -11,6 +11,7 @@ use timestamp::receipt::{Receipt, SignedReceipt};
 use timestamp::tiles::TileAddress;
 use wallet::Db;
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::keys::Seed;
 use crate::node::now_ms;
@@ -68,6 +69,7 @@ pub(crate) struct Leaf {
 
 impl Receipts {
     /// Rebuilds the tree from the stored entries.
+    #[boxed]
     pub async fn load(db: &Db, seed: &Seed) -> Result<Self> {
         let entries = db
             .write(|tx| -> Result<Vec<Hash>> {

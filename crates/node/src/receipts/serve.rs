@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use timestamp::Hash;
 use timestamp::tiles::{Content, TileAddress, bundle};
 
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::Node;
 
@@ -21,6 +22,7 @@ pub struct ReceiptKeys {
 
 impl Node {
     /// The keys that verify this node's receipts and its log.
+    #[boxed]
     pub async fn receipt_keys(&self) -> ReceiptKeys {
         let receipts = self.inner.receipts.lock().await;
         ReceiptKeys {
@@ -34,6 +36,7 @@ impl Node {
     ///
     /// # Errors
     /// If it can't be signed.
+    #[boxed]
     pub async fn log_checkpoint(&self) -> Result<String> {
         Ok(self.inner.receipts.lock().await.head()?.checkpoint)
     }
@@ -42,6 +45,7 @@ impl Node {
     ///
     /// # Errors
     /// `malformed` if it is no address, `not_found` if the log hasn't got so far.
+    #[boxed]
     pub async fn log_tile(&self, address: &TileAddress) -> Result<Vec<u8>> {
         let found = match address.content {
             Content::Hashes { .. } => self.inner.receipts.lock().await.tile(address),

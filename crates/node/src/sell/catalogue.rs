@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row};
 
 use super::offer::{NewOffer, Offer, Unit};
 use super::{SellError, Selling};
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 
@@ -63,6 +64,7 @@ impl Node {
     ///
     /// # Errors
     /// `offer_invalid`, `offers_too_many`.
+    #[boxed]
     pub async fn sell_new(&self, input: NewOffer) -> Result<Offer> {
         let offer = Offer::new(input, now_ms())?;
         let own = format!("http://{}", self.inner.config.listen);
@@ -98,6 +100,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found`.
+    #[boxed]
     pub async fn sell_remove(&self, id: &str) -> Result<()> {
         let name = id.to_owned();
         let delete = move |tx: &rusqlite::Transaction<'_>| -> Result<usize> {

@@ -9,6 +9,7 @@ use http402::mpp;
 use super::door::{Presented, read};
 use super::sessions::Acted;
 use super::{Answer, Call, Offer, SellError, Unit, challenge};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_s};
 use crate::serve::{self, Order, Payer};
@@ -33,6 +34,7 @@ impl Node {
     ///
     /// # Errors
     /// A request that can't be served, before anything was taken.
+    #[boxed]
     pub async fn serve_proven(&self, call: Call, body: Vec<u8>) -> Result<Chat> {
         let node = self.clone();
         // What is taken must not be left half done by whoever hangs up.
@@ -43,6 +45,7 @@ impl Node {
     }
 
     /// The challenges over Lightning and by session for an answer of at most this price.
+    #[boxed]
     pub async fn chat_challenges(
         &self,
         price_sat: u64,

@@ -15,6 +15,7 @@ use super::pass::{Pass, Payer};
 use super::sessions::Acted;
 use super::uses::Use;
 use super::{Answer, Offer, SellError, challenge};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms, now_s};
 use crate::serve::{Quote, most_sat};
@@ -63,6 +64,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database, the mint or Lightning fail. What was taken is good at the next try.
+    #[boxed]
     pub async fn enter(&self, offer: Arc<Offer>, call: Call) -> Result<Entry> {
         let entered = match read(&call) {
             Ok(presented) => self.let_in(&offer, &call, presented).await,
@@ -87,6 +89,7 @@ impl Node {
     ///
     /// # Errors
     /// As for [`enter`](Self::enter).
+    #[boxed]
     pub async fn enter_unsold(&self, call: &Call) -> Result<Option<Answer>> {
         let Ok(Presented::Payment(credential)) = read(call) else {
             return Ok(None);

@@ -27,6 +27,7 @@ use http402::l402::Issuer;
 use http402::mpp::ChallengeKeys;
 use wallet::Db;
 
+use crate::boxed;
 use crate::config::Config;
 use crate::error::Result;
 use crate::keys::Seed;
@@ -61,6 +62,7 @@ pub(crate) struct Selling {
 
 impl Selling {
     /// Reads the catalogue and the sessions that aren't over.
+    #[boxed]
     pub async fn open(config: &Config, seed: &Seed, db: &Db) -> Result<Self> {
         let realm = realm(&config.url());
         let selling = Self {

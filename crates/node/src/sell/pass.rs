@@ -9,6 +9,7 @@ use serde_json::json;
 use super::sessions::Hold;
 use super::uses::Use;
 use super::{Answer, Offer, SellError};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::locks::Guard;
 use crate::node::Node;
@@ -67,6 +68,7 @@ impl Pass {
     ///
     /// # Errors
     /// If that can't be written, or no change be made; then the payment is good at the next try.
+    #[boxed]
     pub async fn served(&mut self) -> Result<Vec<(&'static str, String)>> {
         let mut headers = Vec::new();
         match &mut self.payer {
@@ -111,6 +113,7 @@ impl Pass {
     ///
     /// # Errors
     /// If that can't be written, or the token be made; then the payment is good at the next try.
+    #[boxed]
     pub async fn failed(self, error: SellError) -> Result<Answer> {
         let mut answer = Answer::problem(&error, Some(&self.offer));
         let payment = match self.payer {
@@ -139,6 +142,7 @@ impl Pass {
     ///
     /// # Errors
     /// If that can't be written; then it is so at the next start.
+    #[boxed]
     pub async fn interrupted(self) -> Result<(), NodeError> {
         if let Payer::Lightning(taken) = self.payer {
             self.node

@@ -13,6 +13,7 @@ use http402::xcashu::TokenOutline;
 use tokio::sync::mpsc;
 use wallet::purse::{Agent, PurseName};
 
+use crate::boxed;
 use crate::error::Result;
 use crate::locks::Guard;
 use crate::node::{Caller, Node};
@@ -74,6 +75,7 @@ impl Node {
     /// # Errors
     /// A request that can't be served, before anything was taken; or a payment whose
     /// outcome isn't known yet (repeat it).
+    #[boxed]
     pub async fn serve(
         &self,
         caller: Caller,

@@ -5,6 +5,7 @@ use timestamp::Hash;
 use uuid::Uuid;
 
 use super::sale::{Quote, Sale};
+use crate::boxed;
 use crate::config::PriceConfig;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
@@ -102,6 +103,7 @@ impl Node {
     /// # Errors
     /// If the store can't be read.
     #[allow(clippy::unused_async, reason = "upstreams will have to be asked")]
+    #[boxed]
     pub async fn models(&self) -> Result<ModelList> {
         let selected = self.inner.engines.selected()?;
         let entries = selected.map(|model| ModelEntry::new(model.spec.name, 0, "freehold"));

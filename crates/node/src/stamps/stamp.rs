@@ -12,6 +12,8 @@ use super::calendars::{CalendarAnswer, submit};
 use super::file::{create_proof, sync_all, with_suffix};
 use super::{DEFAULT_CALENDARS, StampError};
 
+use crate::boxed;
+
 /// The length of a nonce. It keeps a calendar, and whoever sees a neighbour's proof, from
 /// learning the digest of a file.
 const NONCE_BYTES: usize = 16;
@@ -98,6 +100,7 @@ fn path(tree: &Aggregate, index: usize, nonce: &[u8; NONCE_BYTES]) -> impl Itera
 ///
 /// # Errors
 /// `TooFewCalendars`.
+#[boxed]
 pub async fn stamp(subjects: Vec<Subject>, options: &StampOptions) -> Result<Stamped, StampError> {
     let leaves = subjects.iter().map(Subject::leaf).collect();
     let tree = Aggregate::new(leaves).ok_or_else(|| StampError::BadDigest(String::new()))?;

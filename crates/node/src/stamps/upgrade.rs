@@ -9,6 +9,8 @@ use timestamp::ots::{Attestation, Timestamp, Uri};
 use super::file::readable;
 use super::{CalendarAnswer, StampError, Whitelist};
 
+use crate::boxed;
+
 /// How many questions are under way at a time.
 const PARALLEL: usize = 8;
 /// The most promises of a proof that are followed up.
@@ -29,6 +31,7 @@ pub struct Upgraded {
 ///
 /// # Errors
 /// If the timestamp can't be computed. Calendars' failures are among the answers.
+#[boxed]
 pub async fn upgrade_proof(
     message: &[u8],
     timestamp: &mut Timestamp,

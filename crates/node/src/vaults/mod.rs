@@ -21,6 +21,7 @@ use wallet::vault::{
     ChainView, Description, Policy, SignerKey, Vault, VaultError, VaultRecord, Watch, store,
 };
 
+use crate::boxed;
 use crate::config::Config;
 use crate::error::{NodeError, Result};
 use crate::files;
@@ -148,6 +149,7 @@ impl Node {
     ///
     /// # Errors
     /// As [`Self::vault_preview`]; `vault_exists`.
+    #[boxed]
     pub async fn vault_new(&self, policy: &str) -> Result<VaultView> {
         let vault = self.read_policy(policy)?;
         let record = VaultRecord {
@@ -169,6 +171,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_storage`.
+    #[boxed]
     pub async fn vault_list(&self) -> Result<Vec<VaultView>> {
         let records = self.inner.db.write(|tx| store::vaults(tx)).await?;
         let mut views = Vec::with_capacity(records.len());
@@ -184,6 +187,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_missing`, or `chain_unreachable`.
+    #[boxed]
     pub async fn vault_show(&self, name: &str, fee_rate_sat_per_vb: f64) -> Result<VaultView> {
         let open = self.find_vault(name).await?;
         let view = match &self.inner.vaults.chain {
@@ -198,6 +202,7 @@ impl Node {
     /// # Errors
     /// `vault_missing`, or `chain_unreachable`: other signers give addresses too, so the chain
     /// is asked first where it can be.
+    #[boxed]
     pub async fn vault_address(&self, name: &str) -> Result<String> {
         let open = self.find_vault(name).await?;
         if let Some(chain) = &self.inner.vaults.chain {

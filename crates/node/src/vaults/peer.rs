@@ -9,6 +9,7 @@ use wallet::vault::{Mode, PSBT_BYTES_MAX, ProposalState, Request, VaultError, re
 
 use super::OpenVault;
 use super::views::ProposalView;
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_s};
 
@@ -64,6 +65,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_request_unsigned`; `vault_missing`; whatever the check of the PSBT finds.
+    #[boxed]
     pub async fn vault_peer(&self, request: PeerRequest) -> Result<PeerAnswer> {
         let open = self.find_vault(&request.vault).await?;
         let signed = Request {
@@ -120,6 +122,7 @@ impl Node {
     /// # Errors
     /// `upstream_failed` if the node can't be reached or refuses; whatever the check of its
     /// answer finds.
+    #[boxed]
     pub async fn vault_send_to(&self, id: &str, peer_url: &str) -> Result<ProposalView> {
         let (open, proposal) = self.find_proposal(id).await?;
         let offer = PeerOffer {

@@ -11,6 +11,7 @@ use wallet::vault::{
 
 use super::OpenVault;
 use super::views::ProposalView;
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 
@@ -42,6 +43,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_insufficient`, `vault_path_not_due`, `vault_payment_invalid`, `chain_unreachable`.
+    #[boxed]
     pub async fn vault_propose(&self, name: &str, wanted: NewProposal) -> Result<ProposalView> {
         let open = self.find_vault(name).await?;
         let _guard = self.inner.vaults.locks.lock(&open.record.id).await;
@@ -85,6 +87,7 @@ impl Node {
     ///
     /// # Errors
     /// Whatever the check of it finds; then nothing of it is kept.
+    #[boxed]
     pub async fn vault_receive(
         &self,
         vault: Option<&str>,
@@ -184,6 +187,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_missing` or `vault_storage`.
+    #[boxed]
     pub async fn vault_proposals(&self, vault: Option<&str>) -> Result<Vec<ProposalView>> {
         let name = match vault {
             Some(vault) => Some(self.find_vault(vault).await?.record.name.clone()),
@@ -204,6 +208,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_missing`.
+    #[boxed]
     pub async fn vault_proposal(&self, id: &str) -> Result<ProposalView> {
         let (open, proposal) = self.find_proposal(id).await?;
         let view = open.sync(self.inner.vaults.chain()?).await?;
@@ -214,6 +219,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_signatures_missing`, `transaction_refused` or `chain_unreachable`; it can be tried again.
+    #[boxed]
     pub async fn vault_broadcast(&self, id: &str) -> Result<ProposalView> {
         let (open, mut proposal) = self.find_proposal(id).await?;
         let _guard = self.inner.vaults.locks.lock(&open.record.id).await;
@@ -236,6 +242,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_missing` or `vault_storage`.
+    #[boxed]
     pub async fn vault_drop(&self, id: &str) -> Result<ProposalView> {
         let (open, mut proposal) = self.find_proposal(id).await?;
         let _guard = self.inner.vaults.locks.lock(&open.record.id).await;

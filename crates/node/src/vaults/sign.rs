@@ -10,6 +10,7 @@ use wallet::vault::{
 
 use super::OpenVault;
 use super::views::ProposalView;
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_ms};
 
@@ -18,6 +19,7 @@ impl Node {
     ///
     /// # Errors
     /// What the check finds, or what the policy doesn't allow this node.
+    #[boxed]
     pub async fn vault_sign(&self, id: &str) -> Result<ProposalView> {
         let (open, proposal) = self.find_proposal(id).await?;
         let node = self.clone();

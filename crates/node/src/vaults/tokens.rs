@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wallet::vault::{EcashLock, LOCK_NUMBERS, LockStanding};
 
+use crate::boxed;
 use crate::error::Result;
 use crate::node::{Node, now_s};
 
@@ -38,6 +39,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_not_lockable` if NUT-11 can't say what the policy says, `mint_lacks_locks`.
+    #[boxed]
     pub async fn vault_token_request(
         &self,
         name: &str,
@@ -57,6 +59,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_not_lockable` if it isn't locked as the vault's policy wants it.
+    #[boxed]
     pub async fn vault_token_show(&self, name: &str, token: &str) -> Result<TokenView> {
         let open = self.find_vault(name).await?;
         let policy = open.vault.policy();
@@ -71,6 +74,7 @@ impl Node {
     ///
     /// # Errors
     /// `vault_human_first`, `vault_path_not_due`, and as [`Self::vault_token_show`].
+    #[boxed]
     pub async fn vault_token_sign(&self, name: &str, token: &str) -> Result<TokenView> {
         let open = self.find_vault(name).await?;
         let policy = open.vault.policy();

@@ -18,6 +18,7 @@ pub use backing::Backing;
 
 use self::bookkeeper::{Bookkeeper, book_status};
 use self::books::{Begun, BookedInvoice, BookedPayment, Holder, NewPayment, PaymentState};
+use crate::boxed;
 use crate::ledger::{self, Account};
 use crate::lightning::{
     Invoice, InvoiceRequest, Lightning, LightningConfig, LightningError, PayRequest, Payable,
@@ -117,6 +118,7 @@ impl Cashier {
     ///
     /// # Errors
     /// What [`Lightning::open`] returns, or a database error.
+    #[boxed]
     pub async fn open(config: LightningConfig, db: Db) -> Result<Self, CashierError> {
         let (received, _) = broadcast::channel(BACKLOG);
         let (settled, _) = broadcast::channel(BACKLOG);
@@ -148,6 +150,7 @@ impl Cashier {
     ///
     /// # Errors
     /// What [`Lightning::invoice`] returns, or a database error.
+    #[boxed]
     pub async fn invoice(
         &self,
         holder: Holder,
@@ -169,6 +172,7 @@ impl Cashier {
     ///
     /// # Errors
     /// A database error.
+    #[boxed]
     pub async fn note_invoice(
         &self,
         holder: Holder,
@@ -188,6 +192,7 @@ impl Cashier {
     ///
     /// # Errors
     /// [`CashierError::is_definitive`] tells whether nothing was paid, and nothing will be.
+    #[boxed]
     pub async fn pay(&self, payment: Payment) -> Result<BookedPayment, CashierError> {
         let what = Payable::parse(&payment.request)?;
         let Some(id) = what.payment_id() else {
@@ -200,6 +205,7 @@ impl Cashier {
     ///
     /// # Errors
     /// As [`pay`](Self::pay).
+    #[boxed]
     pub async fn pay_as(
         &self,
         id: PaymentId,
@@ -280,6 +286,7 @@ impl Cashier {
     ///
     /// # Errors
     /// As [`pay`](Self::pay).
+    #[boxed]
     pub async fn keysend(
         &self,
         node_id: PublicKey,
@@ -336,6 +343,7 @@ impl Cashier {
     ///
     /// # Errors
     /// A database error.
+    #[boxed]
     pub async fn settle_open(&self, is_start: bool) -> Result<(), CashierError> {
         let open = self.payments(true, u32::MAX).await?;
         for booked in open {
@@ -367,6 +375,7 @@ impl Cashier {
     ///
     /// # Errors
     /// `insufficient_funds` if more is gone than the owner had there, or a database error.
+    #[boxed]
     pub async fn follow_chain(&self) -> Result<i64, CashierError> {
         let now_ms = self.now_ms();
         let channels = self.lightning.channels().await?.len() as u64;
@@ -394,6 +403,7 @@ impl Cashier {
     ///
     /// # Errors
     /// A database error.
+    #[boxed]
     pub async fn payment(&self, id: String) -> Result<Option<BookedPayment>, CashierError> {
         Ok(self.db.write(move |tx| books::payment(tx, &id)).await?)
     }
@@ -402,6 +412,7 @@ impl Cashier {
     ///
     /// # Errors
     /// A database error.
+    #[boxed]
     pub async fn payments(
         &self,
         only_pending: bool,
@@ -415,6 +426,7 @@ impl Cashier {
     ///
     /// # Errors
     /// A database error.
+    #[boxed]
     pub async fn booked_invoice(
         &self,
         payment_hash: String,
@@ -427,6 +439,7 @@ impl Cashier {
     ///
     /// # Errors
     /// A database error.
+    #[boxed]
     pub async fn invoices(&self, limit: u32) -> Result<Vec<BookedInvoice>, CashierError> {
         Ok(self.db.write(move |tx| books::invoices(tx, limit)).await?)
     }

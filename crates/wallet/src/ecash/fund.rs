@@ -10,6 +10,8 @@ use cdk::wallet::types::{TransactionDirection, TransactionStatus};
 
 use super::{EcashError, EcashWallet};
 
+use crate::boxed;
+
 /// How long a mint quote may take to be paid before the funding is given up.
 const PAID_WITHIN: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Invalid`] if the mint refuses the amount, [`EcashError::Unknown`]
     /// if it doesn't answer.
+    #[boxed]
     pub async fn quote_funding(&self, amount_sat: u64) -> Result<FundingQuote, EcashError> {
         let _live = self.live().await?;
         let method = PaymentMethod::Known(KnownMethod::Bolt11);
@@ -46,6 +49,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Unknown`] if it wasn't paid in time, or the mint doesn't answer:
     /// ask [`Self::funded`] later.
+    #[boxed]
     pub async fn fund(&self, quote_id: &str) -> Result<u64, EcashError> {
         let _live = self.live().await?;
         let paid = async {
@@ -72,6 +76,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer: ask again.
+    #[boxed]
     pub async fn fund_if_paid(&self, quote_id: &str) -> Result<Option<u64>, EcashError> {
         if let Some(arrived_sat) = self.funded(quote_id).await? {
             return Ok(Some(arrived_sat));
@@ -90,6 +95,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Storage`].
+    #[boxed]
     pub async fn funded(&self, quote_id: &str) -> Result<Option<u64>, EcashError> {
         let incoming = self
             .cdk

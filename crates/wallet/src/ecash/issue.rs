@@ -12,6 +12,8 @@ use uuid::Uuid;
 use super::reclaim::is_take_back_in_doubt;
 use super::{EcashError, EcashWallet};
 
+use crate::boxed;
+
 /// A token that was made and is worth money to whoever reads it.
 ///
 /// As long as this value lives, recovery waits: record `operation` and `token`
@@ -55,6 +57,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Insufficient`]; or [`EcashError::Unknown`], then nothing was handed
     /// out and recovery returns the proofs.
+    #[boxed]
     pub async fn issue(&self, amount_sat: u64) -> Result<Issued, EcashError> {
         self.issue_with(amount_sat, None).await
     }
@@ -100,6 +103,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer.
+    #[boxed]
     pub async fn fate(&self, operation: Uuid) -> Result<TokenFate, EcashError> {
         let _live = self.live().await?;
         self.fate_unguarded(operation).await
@@ -109,6 +113,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer.
+    #[boxed]
     pub async fn take_back(&self, operation: Uuid) -> Result<TokenFate, EcashError> {
         let _live = self.live().await?;
         self.take_back_unguarded(operation).await

@@ -4,6 +4,8 @@ use cdk::nuts::{MintInfo, SpendingConditions};
 
 use super::{EcashError, EcashWallet, Issued};
 
+use crate::boxed;
+
 /// Whether a mint says that it enforces locks. At one that doesn't, a locked token is anybody's.
 #[must_use]
 pub fn enforces_locks(info: &MintInfo) -> bool {
@@ -16,6 +18,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::NoLocks`] if it doesn't say so, and as [`Self::issue`].
+    #[boxed]
     pub async fn issue_locked(
         &self,
         amount_sat: u64,
@@ -29,6 +32,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::NoLocks`] if it doesn't say so, [`EcashError::Unknown`] if it doesn't answer.
+    #[boxed]
     pub async fn check_locks(&self) -> Result<(), EcashError> {
         let info = self.cdk.mint_connector().get_mint_info().await?;
         if enforces_locks(&info) {

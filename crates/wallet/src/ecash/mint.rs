@@ -15,6 +15,8 @@ use cdk_sqlite::MintSqliteDatabase;
 
 use super::EcashError;
 
+use crate::boxed;
+
 /// At most this much play money in one go.
 pub const PLAY_MAX_SAT: u64 = 1_000_000;
 
@@ -42,6 +44,7 @@ impl EmbeddedMint {
     ///
     /// # Errors
     /// [`EcashError::Storage`] if the database can't be opened.
+    #[boxed]
     pub async fn play(path: &Path, seed: &[u8], url: &str) -> Result<Self, EcashError> {
         let backend = FakeWallet::new(
             FeeReserve {
@@ -67,6 +70,7 @@ impl EmbeddedMint {
     ///
     /// # Errors
     /// [`EcashError::Storage`] if the database can't be opened.
+    #[boxed]
     pub async fn backed(
         path: &Path,
         seed: &[u8],
@@ -126,6 +130,7 @@ impl EmbeddedMint {
     }
 
     /// Ends the mint's background tasks.
+    #[boxed]
     pub async fn stop(&self) {
         if let Err(error) = self.mint.stop().await {
             tracing::warn!(%error, "the embedded mint didn't stop cleanly");

@@ -9,6 +9,8 @@ use cdk::wallet::types::{MeltQuote, TransactionDirection, TransactionStatus};
 
 use super::{EcashError, EcashWallet};
 
+use crate::boxed;
+
 /// What the mint asks for paying an invoice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentQuote {
@@ -42,6 +44,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Invalid`] if the mint refuses the invoice, [`EcashError::Unknown`] if it doesn't answer.
+    #[boxed]
     pub async fn quote_payment(&self, invoice: &str) -> Result<PaymentQuote, EcashError> {
         let _live = self.live().await?;
         let method = PaymentMethod::Known(KnownMethod::Bolt11);
@@ -59,6 +62,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::is_unknown`] tells whether it may still have happened; then [`Self::melted`] tells later.
+    #[boxed]
     pub async fn pay(&self, quote_id: &str) -> Result<Melted, EcashError> {
         let _live = self.live().await?;
         let _alone = self.deriving.lock().await;
@@ -85,6 +89,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer.
+    #[boxed]
     pub async fn melted(&self, quote_id: &str) -> Result<Melted, EcashError> {
         let _live = self.live().await?;
         let _alone = self.deriving.lock().await;

@@ -9,6 +9,7 @@ use cdk::wallet::types::{
     KeysetLoadPolicy, OperationData, ReceiveSagaState, Transaction, TransactionDirection,
     TransactionId, TransactionStatus, WalletSaga, WalletSagaState,
 };
+use futures::future::BoxFuture;
 use tokio::sync::OwnedRwLockWriteGuard;
 use uuid::Uuid;
 
@@ -41,7 +42,14 @@ impl Recovery<'_> {
     ///
     /// # Errors
     /// [`EcashError::Storage`].
-    pub async fn run(self, recorded: &HashSet<Uuid>) -> Result<bool, EcashError> {
+    pub fn run<'b>(self, recorded: &'b HashSet<Uuid>) -> BoxFuture<'b, Result<bool, EcashError>>
+    where
+        Self: 'b,
+    {
+        Box::pin(self.settle(recorded))
+    }
+
+    async fn settle(self, recorded: &HashSet<Uuid>) -> Result<bool, EcashError> {
         let wallet = self.wallet;
         let mut complete = complete_keysets(wallet).await?;
         for saga in wallet

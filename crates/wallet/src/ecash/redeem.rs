@@ -11,6 +11,8 @@ use cdk::wallet::types::{Transaction, TransactionDirection, TransactionStatus};
 
 use super::{EcashError, EcashWallet};
 
+use crate::boxed;
+
 /// What became of a token's redemption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redemption {
@@ -36,6 +38,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::is_unknown`] tells whether the swap may still have happened; then
     /// [`Self::redemption`] tells later what became of it.
+    #[boxed]
     pub async fn redeem(&self, token: &str) -> Result<u64, EcashError> {
         let _live = self.live().await?;
         let proofs = self.proofs_of(&self.parse(token)?).await?;
@@ -68,6 +71,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Malformed`] if it isn't a token, or [`EcashError::Storage`].
+    #[boxed]
     pub async fn redemption(&self, token: &str) -> Result<Redemption, EcashError> {
         let ys = ys_of(&self.parse(token)?)?;
         let incoming = self

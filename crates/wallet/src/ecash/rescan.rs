@@ -17,6 +17,8 @@ use cdk::wallet::types::{KeysetLoadPolicy, ProofInfo};
 use super::recover::{Recovery, storage};
 use super::{EcashError, EcashWallet};
 
+use crate::boxed;
+
 /// So many secrets are asked about at once: what the standard recommends.
 const BATCH: u32 = 100;
 /// After so many questions without an answer nothing more is expected: what the standard recommends.
@@ -198,6 +200,7 @@ impl Recovery<'_> {
     ///
     /// # Errors
     /// [`EcashError::Storage`].
+    #[boxed]
     pub async fn let_go(&self, tokens: &[String]) -> Result<u64, EcashError> {
         let theirs: HashSet<String> = tokens
             .iter()
@@ -225,6 +228,7 @@ impl Recovery<'_> {
     ///
     /// # Errors
     /// [`EcashError::Unknown`] if the mint doesn't answer, [`EcashError::Malformed`] if it isn't a token of ours.
+    #[boxed]
     pub async fn reclaim_token(&self, token: &str) -> Result<Reclaimed, EcashError> {
         let wallet = self.wallet;
         let proofs = wallet.proofs_of(&wallet.parse(token)?).await?;

@@ -14,6 +14,8 @@ use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
 use super::{EcashError, EmbeddedMint};
 
+use crate::boxed;
+
 /// How the wallet talks to its mint.
 #[derive(Clone, Debug)]
 pub enum MintAccess {
@@ -56,6 +58,7 @@ impl EcashWallet {
     /// # Errors
     /// [`EcashError::Storage`] if the database can't be opened,
     /// [`EcashError::Malformed`] if `mint_url` isn't a URL.
+    #[boxed]
     pub async fn open(
         path: &Path,
         mint_url: &str,
@@ -107,6 +110,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Malformed`] if `mint_url` isn't a URL, or [`EcashError::Storage`].
+    #[boxed]
     pub async fn follow_mint(&mut self, mint_url: &str) -> Result<(), EcashError> {
         let url = mint_url
             .parse()
@@ -118,6 +122,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Storage`].
+    #[boxed]
     pub async fn holdings(&self) -> Result<Holdings, EcashError> {
         let total = |proofs: cdk::nuts::Proofs| -> Result<u64, EcashError> {
             let total = proofs.total_amount().map_err(cdk::Error::from)?;
@@ -135,6 +140,7 @@ impl EcashWallet {
     ///
     /// # Errors
     /// [`EcashError::Unknown`] if the mint's keysets aren't known and it doesn't answer.
+    #[boxed]
     pub async fn fee_bound_sat(&self) -> Result<u64, EcashError> {
         let keyset = self.cdk.active_keyset().await?;
         let fee_sat = (keyset.input_fee_ppk * MAX_PAYMENT_PROOFS).div_ceil(1_000);

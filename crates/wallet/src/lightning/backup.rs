@@ -19,6 +19,8 @@ use rusqlite::{Connection, params};
 use super::channels::socket_address;
 use super::{Lightning, LightningError, Store};
 
+use crate::boxed;
+
 pub(super) const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS restored_channel (
     funding TEXT PRIMARY KEY,
     node_id TEXT NOT NULL,
@@ -141,6 +143,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn channel_backup(&self) -> Result<ChannelBackup, LightningError> {
         let network = self.inner.config.network;
         self.call(move |node| Ok(of_node(node, network))).await

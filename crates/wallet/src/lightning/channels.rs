@@ -10,6 +10,8 @@ use ldk_node::{ChannelDetails, Node, UserChannelId};
 
 use super::{Lightning, LightningError};
 
+use crate::boxed;
+
 /// The name of a channel, from before it has a transaction until after it is closed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub u128);
@@ -115,6 +117,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `PeerUnreachable` or `Invalid`.
+    #[boxed]
     pub async fn connect(&self, node_id: PublicKey, address: &str) -> Result<(), LightningError> {
         let address = socket_address(address)?;
         self.call(move |node| Ok(node.connect(node_id, address, true)?))
@@ -125,6 +128,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn disconnect(&self, node_id: PublicKey) -> Result<(), LightningError> {
         self.call(move |node| Ok(node.disconnect(node_id)?)).await
     }
@@ -133,6 +137,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn peers(&self) -> Result<Vec<Peer>, LightningError> {
         self.call(|node| {
             let peers = node.list_peers().into_iter().map(|peer| Peer {
@@ -149,6 +154,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn channels(&self) -> Result<Vec<Channel>, LightningError> {
         self.call(|node| Ok(node.list_channels().into_iter().map(Into::into).collect()))
             .await
@@ -158,6 +164,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `PeerUnreachable`, `Insufficient` or `Channel`.
+    #[boxed]
     pub async fn open_channel(&self, open: OpenChannel) -> Result<ChannelId, LightningError> {
         let address = socket_address(&open.address)?;
         self.call(move |node| {
@@ -184,6 +191,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `ChannelUnknown`, or `Channel` if the peer is away: then only force helps.
+    #[boxed]
     pub async fn close_channel(&self, id: ChannelId) -> Result<(), LightningError> {
         self.call(move |node| {
             let (user_id, peer) = find(node, id)?;
@@ -196,6 +204,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `ChannelUnknown` or `Channel`.
+    #[boxed]
     pub async fn force_close_channel(&self, id: ChannelId) -> Result<(), LightningError> {
         self.call(move |node| {
             let (user_id, peer) = find(node, id)?;

@@ -20,6 +20,8 @@ use super::kv::Kv;
 use super::outgoing::{self, PaymentId, PaymentStatus};
 use super::{ChainSource, JitTerms, LightningConfig, LightningError, Store, SyncIntervals, log};
 
+use crate::boxed;
+
 /// The library blocks its threads while it writes, so it gets some of its own.
 const THREADS: usize = 3;
 /// So many events a slow listener may be behind.
@@ -89,6 +91,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `Config`, `InUse`, `Storage`, or `ChainUnreachable`: without a chain no node starts.
+    #[boxed]
     pub async fn open(
         config: LightningConfig,
         sink: Arc<dyn EventSink>,
@@ -103,6 +106,7 @@ impl Lightning {
     ///
     /// # Errors
     /// As there.
+    #[boxed]
     pub async fn open_on(
         config: LightningConfig,
         sink: Arc<dyn EventSink>,
@@ -161,6 +165,7 @@ impl Lightning {
     }
 
     /// Stops the node and gives its folder free. Payments go on when it is opened again.
+    #[boxed]
     pub async fn stop(&self) {
         if let Some(stop) = self.inner.stopper() {
             let _ = tokio::task::spawn_blocking(stop).await;
@@ -186,6 +191,7 @@ impl Lightning {
     }
 
     /// How the node is.
+    #[boxed]
     pub async fn status(&self) -> Status {
         let ask = self.call(|node| {
             let status = node.status();
@@ -215,6 +221,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn balances(&self) -> Result<Balances, LightningError> {
         self.call(|node| Ok(balances(node))).await
     }
@@ -223,6 +230,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `ChainUnreachable`; whatever was known stays known.
+    #[boxed]
     pub async fn sync(&self) -> Result<(), LightningError> {
         self.call(|node| Ok(node.sync_wallets()?)).await
     }

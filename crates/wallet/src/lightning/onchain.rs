@@ -6,11 +6,14 @@ use ldk_node::NodeError;
 
 use super::{Lightning, LightningError};
 
+use crate::boxed;
+
 impl Lightning {
     /// A fresh address to pay into.
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn new_address(&self) -> Result<Address, LightningError> {
         self.call(|node| Ok(node.onchain_payment().new_address()?))
             .await
@@ -22,6 +25,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `Invalid`, `Insufficient` or `Transaction`.
+    #[boxed]
     pub async fn send_onchain(
         &self,
         address: &str,
@@ -49,6 +53,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `Invalid` or `Transaction`.
+    #[boxed]
     pub async fn send_all_onchain(
         &self,
         address: &str,

@@ -27,6 +27,8 @@ use super::outgoing::{self, Begun, Intent, Outgoing};
 use super::preimage_of;
 use super::{Lightning, LightningError, Payable, PaymentId, PaymentKind, PaymentStatus, Preimage};
 
+use crate::boxed;
+
 /// What is to be paid.
 #[derive(Debug, Clone)]
 pub struct PayRequest {
@@ -81,6 +83,7 @@ impl Lightning {
     ///
     /// # Errors
     /// Nothing was paid, unless [`LightningError::is_unknown`].
+    #[boxed]
     pub async fn pay(&self, request: PayRequest) -> Result<PaymentId, LightningError> {
         let network = self.inner.config.network;
         let given_msat = request.amount_msat;
@@ -108,6 +111,7 @@ impl Lightning {
     ///
     /// # Errors
     /// Nothing was paid, unless [`LightningError::is_unknown`].
+    #[boxed]
     pub async fn keysend(
         &self,
         node_id: PublicKey,
@@ -134,6 +138,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn payment(&self, id: PaymentId) -> Result<Option<Payment>, LightningError> {
         self.call_inner(move |inner| {
             let ours = inner.store.read(move |db| outgoing::get(db, id))?;
@@ -150,6 +155,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn payments(&self, count_max: u32) -> Result<Vec<Payment>, LightningError> {
         self.call_inner(move |inner| {
             let ours = inner
@@ -170,6 +176,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `PaymentUnknown`, `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn wait_payment(
         &self,
         id: PaymentId,

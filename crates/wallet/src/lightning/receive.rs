@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Lightning, LightningError, PaymentId, Preimage};
 
+use crate::boxed;
+
 /// What an invoice shall say.
 #[derive(Debug, Clone)]
 pub struct InvoiceRequest {
@@ -64,6 +66,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `Invalid` for a description that is too long, `NotRunning` or `Storage`.
+    #[boxed]
     pub async fn invoice(&self, request: InvoiceRequest) -> Result<Invoice, LightningError> {
         let description = request.description()?;
         self.call(move |node| {
@@ -81,6 +84,7 @@ impl Lightning {
     ///
     /// # Errors
     /// As of [`Self::invoice`].
+    #[boxed]
     pub async fn hold_invoice(
         &self,
         payment_hash: PaymentId,
@@ -105,6 +109,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `PreimageWrong`, `PaymentUnknown`, or `AmountInvalid` if less came than was asked for.
+    #[boxed]
     pub async fn claim_hold(
         &self,
         preimage: Preimage,
@@ -130,6 +135,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `PaymentUnknown`.
+    #[boxed]
     pub async fn fail_hold(&self, payment_hash: PaymentId) -> Result<(), LightningError> {
         let hash = PaymentHash(payment_hash.0);
         self.call(move |node| Ok(node.bolt11_payment().fail_for_hash(hash)?))
@@ -142,6 +148,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `Liquidity` if there is no provider, it doesn't answer or wants more.
+    #[boxed]
     pub async fn invoice_jit(
         &self,
         request: InvoiceRequest,
@@ -170,6 +177,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `Config` if no way to us can be named in it.
+    #[boxed]
     pub async fn offer(
         &self,
         amount_msat: Option<u64>,

@@ -19,6 +19,8 @@ use esplora_client::{AsyncClient, Builder};
 
 use super::{ChainSource, Lightning, LightningError};
 
+use crate::boxed;
+
 /// How many keys a peer's closing may pay to.
 const KEYS: u32 = 1_000;
 /// Where the library derives them from.
@@ -77,6 +79,7 @@ impl Lightning {
     ///
     /// # Errors
     /// `ChainUnreachable`, `Config` if no server is named, or `Transaction`.
+    #[boxed]
     pub async fn sweep(&self, esplora_url: Option<&str>) -> Result<Sweep, LightningError> {
         let channels = self.restored_channels().await?;
         let mut sweep = Sweep::default();

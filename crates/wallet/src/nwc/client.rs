@@ -22,6 +22,8 @@ use super::service::Clock;
 use super::transaction::{ListTransactions, Lookup, Transaction, TransactionState};
 use super::uri::ConnectionUri;
 
+use crate::boxed;
+
 /// How long an answer to anything but a payment may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
 const SUBSCRIPTION: &str = "nwc-answers";
@@ -86,6 +88,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// [`NwcError::NotConnected`], [`NwcError::NoInfo`] or [`NwcError::NoEncryption`].
+    #[boxed]
     pub async fn connect(
         uri: &ConnectionUri,
         clock: Clock,
@@ -144,6 +147,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// If there is no answer, or a refusal.
+    #[boxed]
     pub async fn info(&self) -> Result<WalletInfo, NwcError> {
         self.ask(Call::GetInfo).await
     }
@@ -152,6 +156,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// If there is no answer, or a refusal.
+    #[boxed]
     pub async fn balance_msat(&self) -> Result<u64, NwcError> {
         #[derive(Deserialize)]
         struct Balance {
@@ -165,6 +170,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// If there is no answer, or a refusal.
+    #[boxed]
     pub async fn budget(&self) -> Result<Option<BudgetState>, NwcError> {
         let result: serde_json::Value = self.ask(Call::GetBudget).await?;
         if result.get("total_budget").is_none() {
@@ -179,6 +185,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// If there is no answer, a refusal, or another invoice.
+    #[boxed]
     pub async fn make_invoice(&self, wanted: MakeInvoice) -> Result<Transaction, NwcError> {
         let amount_msat = wanted.amount_msat;
         let mut made: Transaction = self.ask(Call::MakeInvoice(wanted)).await?;
@@ -194,6 +201,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// If there is no answer, or a refusal.
+    #[boxed]
     pub async fn list(&self, query: ListTransactions) -> Result<Vec<Transaction>, NwcError> {
         #[derive(Deserialize)]
         struct List {
@@ -207,6 +215,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// If there is no answer, or a refusal other than that there is none.
+    #[boxed]
     pub async fn look_up(&self, payment_hash: &str) -> Result<LookedUp, NwcError> {
         let lookup = Lookup {
             payment_hash: Some(payment_hash.to_owned()),
@@ -240,6 +249,7 @@ impl NwcWallet {
     ///
     /// # Errors
     /// Only if nothing was sent: the invoice can't be read, or no relay can be reached.
+    #[boxed]
     pub async fn pay_invoice(
         &self,
         invoice: &str,
@@ -263,6 +273,7 @@ impl NwcWallet {
     }
 
     /// Closes the connections to the relays.
+    #[boxed]
     pub async fn close(&self) {
         self.relays.close().await;
     }

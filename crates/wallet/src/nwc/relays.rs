@@ -17,6 +17,8 @@ use super::limits::{
     EVENT_BYTES_MAX, MESSAGE_BYTES_MAX, PUBLISH_PAUSES, QUEUE_MAX, RECONNECT_PAUSE, TAGS_MAX,
 };
 
+use crate::boxed;
+
 /// A pool of relays that reconnects by itself. Events that don't match a subscription, are too long,
 /// or aren't signed by their author never get out of it.
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ impl Relays {
     ///
     /// # Errors
     /// [`NwcError::Relays`] if the pool was shut down.
+    #[boxed]
     pub async fn set(&self, wanted: &HashSet<RelayUrl>) -> Result<(), NwcError> {
         let known = self.pool.all_relays().await;
         for url in known.keys().filter(|url| !wanted.contains(*url)) {
@@ -67,6 +70,7 @@ impl Relays {
     }
 
     /// Asks `relays` for what matches `filter`, now and whenever they come back.
+    #[boxed]
     pub async fn subscribe(&self, relays: Vec<RelayUrl>, id: &str, filter: Filter) {
         let id = SubscriptionId::new(id);
         let asked = self
@@ -80,6 +84,7 @@ impl Relays {
     }
 
     /// Those of `relays` that are connected.
+    #[boxed]
     pub async fn connected(&self, relays: &[RelayUrl]) -> Vec<RelayUrl> {
         let known = self.pool.all_relays().await;
         let is_connected =
@@ -91,6 +96,7 @@ impl Relays {
     ///
     /// # Errors
     /// [`NwcError::NotConnected`] if none is in time.
+    #[boxed]
     pub async fn wait(&self, relays: &[RelayUrl], time_max: Duration) -> Result<(), NwcError> {
         let mut changes = self.changes();
         let any = async {
@@ -109,6 +115,7 @@ impl Relays {
     }
 
     /// Hands an event to those of `relays` that are connected. True if one took it.
+    #[boxed]
     pub async fn send(&self, relays: &[RelayUrl], event: &Event) -> bool {
         let connected = self.connected(relays).await;
         if connected.is_empty() {
@@ -121,6 +128,7 @@ impl Relays {
     }
 
     /// Hands an event to `relays`, and tries again if none takes it. True if one did.
+    #[boxed]
     pub async fn publish(&self, relays: &[RelayUrl], event: &Event) -> bool {
         for pause in PUBLISH_PAUSES {
             if self.send(relays, event).await {
@@ -132,6 +140,7 @@ impl Relays {
     }
 
     /// The newest event at `relays` that matches.
+    #[boxed]
     pub async fn newest(
         &self,
         relays: &[RelayUrl],
@@ -149,6 +158,7 @@ impl Relays {
     }
 
     /// Closes all connections.
+    #[boxed]
     pub async fn close(&self) {
         self.pool.shutdown().await;
     }

@@ -7,6 +7,7 @@ use super::encryption::Encryption;
 use super::error::NwcError;
 use super::method::Method;
 use crate::Db;
+use crate::boxed;
 
 /// A request as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,7 @@ impl SqliteRequestLog {
     ///
     /// # Errors
     /// If its tables can't be made.
+    #[boxed]
     pub async fn open(db: Db) -> Result<Self, NwcError> {
         db.write(|tx| -> Result<(), NwcError> { Ok(tx.execute_batch(SCHEMA)?) })
             .await?;

@@ -13,6 +13,8 @@ use super::request::{fee_rate, sat_per_vb};
 use super::spend::{fault, fee, show_unconfirmed, sign, unspendable};
 use super::{OnchainError, OnchainWallet, TxState};
 
+use crate::boxed;
+
 /// What a replacement must pay above what it replaces.
 const FEE_STEP_SAT_PER_VB: f64 = 1.0;
 
@@ -72,6 +74,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `Insufficient`, or `NotBumpable` if the other one is in a block.
+    #[boxed]
     pub async fn prepare_data(
         &self,
         data: &[u8; 32],
@@ -97,6 +100,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `Chain`.
+    #[boxed]
     pub async fn send_data(&self, data: &DataTx) -> Result<(), OnchainError> {
         Ok(self.inner.chain.broadcast(&data.tx).await?)
     }
@@ -105,6 +109,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `Chain`.
+    #[boxed]
     pub async fn data_state(&self, data: &DataTx) -> Result<TxState, OnchainError> {
         let state = self.inner.chain.tx_state(&data.tx, data.first_input());
         Ok(state.await?)

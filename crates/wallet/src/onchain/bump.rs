@@ -13,6 +13,8 @@ use super::store::SpendRow;
 use super::views::{Spend, SpendKind};
 use super::{FeeLimit, OnchainError, OnchainWallet, inspect, store};
 
+use crate::boxed;
+
 /// Above this an input can't be replaced.
 const SEQUENCE_REPLACEABLE_MAX: u32 = 0xffff_fffd;
 
@@ -30,6 +32,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `NotBumpable`, `FeeTooLow`, `FeeTooHigh`, `Insufficient`, or what [`Self::send`] returns.
+    #[boxed]
     pub async fn bump(
         &self,
         id: &str,

@@ -11,6 +11,8 @@ use bitcoin::{Address, Network, OutPoint, Txid};
 use super::views::{AddressView, Balance, CoinView, Descriptors, TxView};
 use super::{OnchainError, OnchainWallet, request, store, watch};
 
+use crate::boxed;
+
 /// What a label may be long.
 const LABEL_CHARS_MAX: usize = 200;
 
@@ -19,6 +21,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be written.
+    #[boxed]
     pub async fn address(&self) -> Result<AddressView, OnchainError> {
         self.write(|wallet, db| {
             let next = wallet.next_unused_address(KeychainKind::External);
@@ -37,6 +40,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn addresses(&self, limit: u32) -> Result<Vec<AddressView>, OnchainError> {
         self.read(move |wallet, db| {
             let Some(last) = wallet.derivation_index(KeychainKind::External) else {
@@ -63,6 +67,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn balance(&self) -> Result<Balance, OnchainError> {
         self.read(balance).await
     }
@@ -71,6 +76,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn coins(&self) -> Result<Vec<CoinView>, OnchainError> {
         self.read(|wallet, db| {
             let reserved = reserved(db)?;
@@ -88,6 +94,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn history(&self, limit: u32) -> Result<Vec<TxView>, OnchainError> {
         self.read(move |wallet, db| {
             let newest_first = wallet
@@ -103,6 +110,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `Label` if it is too long; `Address` if it is none of the three.
+    #[boxed]
     pub async fn set_label(&self, what: &str, label: &str) -> Result<(), OnchainError> {
         if label.chars().count() > LABEL_CHARS_MAX {
             return Err(OnchainError::Label(LABEL_CHARS_MAX));
@@ -117,6 +125,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `CoinUnknown` if it isn't ours, or is spent.
+    #[boxed]
     pub async fn freeze(&self, outpoint: OutPoint, is_frozen: bool) -> Result<(), OnchainError> {
         self.write(move |wallet, _| {
             let known = wallet.get_utxo(outpoint).filter(|coin| !coin.is_spent);
@@ -134,6 +143,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn descriptors(&self) -> Result<Descriptors, OnchainError> {
         let is_watch_only = self.inner.keys.is_none();
         self.read(move |wallet, _| {

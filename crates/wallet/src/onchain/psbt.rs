@@ -13,6 +13,8 @@ use super::spend::{CoinChoice, Prepared, draft, extract, fee, record};
 use super::views::{Spend, SpendKind};
 use super::{FeeLimit, OnchainError, OnchainWallet, SpendRequest, store};
 
+use crate::boxed;
+
 /// A transaction is smaller than 400 kB, and what it spends may be shown with it.
 const TEXT_BYTES_MAX: usize = 8 << 20;
 /// More parts than this are no multi-signature.
@@ -63,6 +65,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// Like [`Self::send`], of building.
+    #[boxed]
     pub async fn psbt_create(
         &self,
         request: &SpendRequest,
@@ -80,6 +83,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `WatchOnly`, `FeeTooHigh`, or `Psbt` if nothing in it is this wallet's to sign.
+    #[boxed]
     pub async fn psbt_sign(&self, text: &str, limit: FeeLimit) -> Result<PsbtView, OnchainError> {
         let keys = self.inner.keys.clone().ok_or(OnchainError::WatchOnly)?;
         let mut psbt = parse_psbt(text)?;
@@ -106,6 +110,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `Psbt` if they aren't of one transaction.
+    #[boxed]
     pub async fn psbt_combine(&self, texts: &[String]) -> Result<PsbtView, OnchainError> {
         if texts.is_empty() || texts.len() > PARTS_MAX {
             let why = format!("1 to {PARTS_MAX} of them can be combined");
@@ -128,6 +133,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `Psbt`.
+    #[boxed]
     pub async fn psbt_show(&self, text: &str) -> Result<PsbtView, OnchainError> {
         let psbt = parse_psbt(text)?;
         self.read(move |wallet, _| Ok(view(wallet, &psbt))).await
@@ -137,6 +143,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `PsbtIncomplete`, `FeeTooHigh`, or `Chain(Refused)`.
+    #[boxed]
     pub async fn psbt_broadcast(
         &self,
         id: &str,

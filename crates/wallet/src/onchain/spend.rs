@@ -13,6 +13,8 @@ use super::wallet::unix_s;
 use super::{ChainError, HowMuch, Keys, OnchainError, OnchainWallet, SpendRequest};
 use super::{inspect, store};
 
+use crate::boxed;
+
 /// The longest id of a payment.
 const ID_CHARS_MAX: usize = 100;
 
@@ -23,6 +25,7 @@ impl OnchainWallet {
     /// # Errors
     /// `Insufficient`, `FeeTooHigh`, `Dust`, `Address…`, `Coin…`; `Chain(Refused)` if the network
     /// doesn't take it, and then nothing was paid.
+    #[boxed]
     pub async fn send(
         &self,
         id: &str,
@@ -119,6 +122,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn spends(&self, limit: u32) -> Result<Vec<Spend>, OnchainError> {
         self.read(move |wallet, db| {
             let rows = store::newest_spends(db, limit)?.into_iter();

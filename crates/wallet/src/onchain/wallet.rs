@@ -11,6 +11,8 @@ use super::chain::{MOVES_MAX, ROUNDS_MAX};
 use super::store::{self, Descriptions};
 use super::{Ask, ChainError, ChainSource, Keys, OnchainError, Tip, WatchKeys};
 
+use crate::boxed;
+
 /// A wallet on the chain. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct OnchainWallet {
@@ -41,6 +43,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// `InUse`, `OtherKeys`, or if the file can't be used.
+    #[boxed]
     pub async fn open(
         path: &Path,
         keys: Arc<Keys>,
@@ -57,6 +60,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// Like [`Self::open`].
+    #[boxed]
     pub async fn watch(
         path: &Path,
         keys: WatchKeys,
@@ -72,6 +76,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// Like [`Self::open`].
+    #[boxed]
     pub async fn reopen_watched(path: &Path, chain: ChainSource) -> Result<Self, OnchainError> {
         Self::start(path, chain, None, |db, network| {
             store::load(db, Descriptions::Stored, network)
@@ -134,6 +139,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// If the file can't be read.
+    #[boxed]
     pub async fn tip(&self) -> Result<Tip, OnchainError> {
         self.read(|wallet, _| Ok(Tip::of(wallet))).await
     }
@@ -143,6 +149,7 @@ impl OnchainWallet {
     ///
     /// # Errors
     /// Any of a chain source; what was taken in so far is kept.
+    #[boxed]
     pub async fn sync(&self, now_ms: i64) -> Result<Tip, OnchainError> {
         let _one_at_a_time = self.inner.syncing.lock().await;
         let now_unix_s = unix_s(now_ms);

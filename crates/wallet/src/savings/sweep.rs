@@ -5,6 +5,7 @@ use bdk_wallet::{KeychainKind, Wallet};
 use serde::{Deserialize, Serialize};
 
 use super::{Decision, Rule, Situation, decide, keep_sat};
+use crate::boxed;
 use crate::onchain::bump::price;
 use crate::onchain::spend::{CoinChoice, Draft, Prepared, draft, record, said, sign};
 use crate::onchain::store::{self, SpendRow};
@@ -66,6 +67,7 @@ pub struct Savings {
 /// # Errors
 /// `Descriptor…` if it has private keys, is of another network, has one address only, or if this
 /// machine can spend from it.
+#[boxed]
 pub async fn set(
     wallet: &OnchainWallet,
     keys: &str,
@@ -102,6 +104,7 @@ pub async fn set(
 ///
 /// # Errors
 /// If the file can't be written.
+#[boxed]
 pub async fn off(wallet: &OnchainWallet) -> Result<(), OnchainError> {
     wallet
         .write(|_, db| {
@@ -115,6 +118,7 @@ pub async fn off(wallet: &OnchainWallet) -> Result<(), OnchainError> {
 ///
 /// # Errors
 /// If the file can't be read.
+#[boxed]
 pub async fn show(wallet: &OnchainWallet) -> Result<Option<Savings>, OnchainError> {
     let network = wallet.network();
     wallet
@@ -142,6 +146,7 @@ pub async fn show(wallet: &OnchainWallet) -> Result<Option<Savings>, OnchainErro
 ///
 /// # Errors
 /// `NoSavings`, any of the chain source's, or of [`OnchainWallet::send`].
+#[boxed]
 pub async fn run(
     wallet: &OnchainWallet,
     reserved_sat: u64,

@@ -12,6 +12,7 @@ use bitcoin::Address;
 use super::definition::{Keychain, Place, Vault};
 use super::error::VaultError;
 use super::view::{ChainView, Coin};
+use crate::boxed;
 use crate::onchain::ChainSource;
 
 /// What a vault has, by what is known of the chain.
@@ -67,6 +68,7 @@ impl Watch {
     ///
     /// # Errors
     /// `Chain`, then nothing was believed; `Storage`.
+    #[boxed]
     pub async fn sync(&mut self, chain: &ChainSource, now_unix_s: u64) -> Result<(), VaultError> {
         chain.full_scan(&mut self.wallet, now_unix_s).await?;
         self.keep()

@@ -1,6 +1,5 @@
 //! Two nodes on one chain with a channel between them, a shop behind one, and a family of narrowed tokens at the other.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use sandbox::Sandbox;
@@ -110,14 +109,11 @@ impl World {
     fn new_family(&mut self) {
         let seller = self.seller.home().address();
         for (parent, total_sat) in [(0, 90), (self.tokens.len(), 40)] {
-            let file = self.payer.home().scratch().join("token");
-            fs::write(&file, &self.tokens[parent].text).unwrap();
             let total = total_sat.to_string();
-            let narrow = ["purse", "narrow", "--token-file", file.to_str().unwrap()];
             let flags = ["--host", &seller, "--total-sat", &total];
-            let made = self.payer.json(&[&narrow[..], &flags].concat());
+            let text = self.payer.narrow(&self.tokens[parent].text, &flags);
             self.tokens.push(Token {
-                text: made["token"].as_str().unwrap().to_owned(),
+                text,
                 parent: Some(parent),
                 total_sat,
             });

@@ -18,6 +18,7 @@ use wallet::nwc::{ConnectionUri, NwcWallet};
 use wallet::purse::{self, PurseName};
 
 use super::hub::clock;
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -48,6 +49,7 @@ impl Node {
     /// # Errors
     /// `nwc_uri_invalid`, `purse_unknown`, `purse_revoked`, `nwc_not_connected`, `nwc_no_info`, or
     /// the wallet's refusal.
+    #[boxed]
     pub async fn purse_back(&self, name: &PurseName, uri: &str) -> Result<BackingView> {
         let uri: ConnectionUri = uri.parse()?;
         // Whether it is there and lets us in is found out now, not with the first payment.
@@ -96,6 +98,7 @@ impl Node {
     ///
     /// # Errors
     /// `not_found` if it has none, `nwc_payments_open`, or a database error.
+    #[boxed]
     pub async fn purse_unback(&self, name: &PurseName) -> Result<()> {
         let purse = name.clone();
         self.inner

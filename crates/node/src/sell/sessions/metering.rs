@@ -12,6 +12,7 @@ use wallet::sat_to_msat;
 
 use super::live::State;
 use super::{Live, SessionView, store};
+use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -133,6 +134,7 @@ impl Node {
     ///
     /// # Errors
     /// If the database fails.
+    #[boxed]
     pub async fn sessions(&self, limit: u32) -> Result<Vec<SessionView>> {
         self.write_dirty(false).await?;
         self.inner.db.write(move |tx| store::list(tx, limit)).await

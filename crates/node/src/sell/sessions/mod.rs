@@ -20,6 +20,7 @@ use http402::mpp::PaymentHash;
 use serde::{Deserialize, Serialize};
 use wallet::Db;
 
+use crate::boxed;
 use crate::error::Result;
 use crate::locks::KeyedLocks;
 
@@ -56,6 +57,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Reads those that aren't over.
+    #[boxed]
     pub async fn load(db: &Db) -> Result<Self> {
         let rows = db.write(|tx| store::unfinished(tx)).await?;
         let live = rows

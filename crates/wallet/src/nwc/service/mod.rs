@@ -23,6 +23,8 @@ use super::relays::Relays;
 use super::request_log::RequestLog;
 use super::transaction::{NotificationKind, Transaction};
 
+use crate::boxed;
+
 /// Tells the time: Unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -93,6 +95,7 @@ impl Service {
     ///
     /// # Errors
     /// [`NwcError::TooManyConnections`], or if the relays can't be used.
+    #[boxed]
     pub async fn set_connections(&self, connections: Vec<Connection>) -> Result<(), NwcError> {
         if connections.len() > CONNECTIONS_MAX {
             return Err(NwcError::TooManyConnections {
@@ -130,6 +133,7 @@ impl Service {
     }
 
     /// Stops listening and closes the connections to the relays.
+    #[boxed]
     pub async fn stop(&self) {
         lock(&self.inner.tasks).abort_all();
         self.inner.relays.close().await;

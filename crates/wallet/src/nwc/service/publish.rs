@@ -6,8 +6,8 @@ use std::sync::Arc;
 use nostr_sdk::{Event, EventBuilder, Kind, RelayUrl, Tag, TagKind, Timestamp};
 use serde_json::json;
 
-use super::Inner;
 use super::intake::ReplyTo;
+use super::{Inner, lock};
 use crate::nwc::connection::Connection;
 use crate::nwc::encryption::Encryption;
 use crate::nwc::error::NwcError;
@@ -27,6 +27,9 @@ impl Inner {
 
     /// Answers with the text of a response.
     pub(super) async fn reply(&self, to: &ReplyTo, json: &str) {
+        // From here on a copy gets what is recorded: whoever sends one may have heard this answer already.
+        lock(&self.in_hand).remove(&to.event);
+        lock(&self.in_flight).remove(&to.event.to_hex());
         let tags = [Tag::public_key(to.connection.client), Tag::event(to.event)];
         let event = self.seal(
             &to.connection,

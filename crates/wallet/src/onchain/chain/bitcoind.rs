@@ -17,6 +17,8 @@ use super::esplora::has_arrived;
 use super::look::News;
 use super::{Ask, ChainError, FeeRates, Seen, Tip, TxState, check};
 
+use crate::boxed;
+
 /// Blocks that are read before they are taken in.
 const BATCH_BLOCKS: usize = 50;
 /// A mempool with more than this isn't read through for payments to us: they show in a block.
@@ -73,11 +75,13 @@ impl Bitcoind {
         task.await.map_err(stopped)?
     }
 
+    #[boxed]
     pub async fn first_block(&self) -> Result<BlockHash, ChainError> {
         self.ask(|_, rpc| rpc.get_block_hash(0).map_err(fault))
             .await
     }
 
+    #[boxed]
     pub async fn tip(&self) -> Result<Tip, ChainError> {
         self.ask(|_, rpc| {
             let hash = rpc.get_best_block_hash().map_err(fault)?;
@@ -88,6 +92,7 @@ impl Bitcoind {
         .await
     }
 
+    #[boxed]
     pub async fn fee_rates(&self) -> Result<FeeRates, ChainError> {
         self.ask(|_, rpc| {
             let mut rates = Vec::new();
@@ -102,6 +107,7 @@ impl Bitcoind {
         .await
     }
 
+    #[boxed]
     pub async fn broadcast(&self, tx: &Transaction) -> Result<(), ChainError> {
         let tx = tx.clone();
         self.ask(move |_, rpc| match rpc.send_raw_transaction(&tx) {
@@ -120,6 +126,7 @@ impl Bitcoind {
     }
 
     /// Goes by what waits and by the newest blocks: a node has no index of transactions.
+    #[boxed]
     pub async fn tx_state(
         &self,
         tx: &Transaction,
@@ -130,6 +137,7 @@ impl Bitcoind {
             .await
     }
 
+    #[boxed]
     pub async fn look(&self, ask: Ask) -> Result<Seen, ChainError> {
         self.ask(move |inner, rpc| inner.look(rpc, &ask)).await
     }

@@ -15,6 +15,8 @@ use super::error::brief;
 use super::look::{News, Request};
 use super::{Ask, ChainError, FeeRates, Seen, Tip, TxState, check};
 
+use crate::boxed;
+
 /// So many addresses in a row that were never used end a full scan.
 const STOP_GAP: usize = 25;
 /// Questions at a time.
@@ -57,10 +59,12 @@ impl Esplora {
         tokio::time::timeout(limit, asking).await.map_err(late)?
     }
 
+    #[boxed]
     pub async fn first_block(&self) -> Result<BlockHash, ChainError> {
         self.client.get_block_hash(0).await.map_err(fault)
     }
 
+    #[boxed]
     pub async fn tip(&self) -> Result<Tip, ChainError> {
         let hash = self.client.get_tip_hash().await.map_err(fault)?;
         let status = self.client.get_block_status(&hash).await.map_err(fault)?;
@@ -68,11 +72,13 @@ impl Esplora {
         Ok(Tip { height, hash })
     }
 
+    #[boxed]
     pub async fn fee_rates(&self) -> Result<FeeRates, ChainError> {
         let estimates = self.client.get_fee_estimates().await.map_err(fault)?;
         Ok(FeeRates::new(estimates))
     }
 
+    #[boxed]
     pub async fn broadcast(&self, tx: &Transaction) -> Result<(), ChainError> {
         match self.client.broadcast(tx).await {
             Ok(()) => Ok(()),
@@ -86,6 +92,7 @@ impl Esplora {
         }
     }
 
+    #[boxed]
     pub async fn look(&self, ask: Ask) -> Result<Seen, ChainError> {
         self.in_time(self.look_now(ask)).await
     }
@@ -158,6 +165,7 @@ impl Esplora {
         }
     }
 
+    #[boxed]
     pub async fn tx_state(
         &self,
         tx: &Transaction,

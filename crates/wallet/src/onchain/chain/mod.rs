@@ -23,6 +23,8 @@ use bitcoin::{BlockHash, Network, OutPoint, Transaction};
 use bitcoind::Bitcoind;
 use esplora::Esplora;
 
+use crate::boxed;
+
 pub use error::ChainError;
 pub use look::{Ask, Seen};
 
@@ -176,6 +178,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// `Unreachable` or `WrongNetwork`, mostly.
+    #[boxed]
     pub async fn tip(&self) -> Result<Tip, ChainError> {
         self.check_network().await?;
         match &self.0.kind {
@@ -188,6 +191,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// `Unreachable` or `WrongNetwork`, mostly.
+    #[boxed]
     pub async fn fee_rates(&self) -> Result<FeeRates, ChainError> {
         self.check_network().await?;
         match &self.0.kind {
@@ -200,6 +204,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// `Refused` if the network doesn't take it; otherwise it isn't known whether it was sent.
+    #[boxed]
     pub async fn broadcast(&self, tx: &Transaction) -> Result<(), ChainError> {
         self.check_network().await?;
         match &self.0.kind {
@@ -213,6 +218,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// `Unreachable`, or `Contradiction` if the proof is wrong.
+    #[boxed]
     pub async fn tx_state(
         &self,
         tx: &Transaction,
@@ -229,6 +235,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// Any of a source; the wallet is as it was then, or has taken in some more blocks.
+    #[boxed]
     pub async fn sync(&self, wallet: &mut Wallet, now_unix_s: u64) -> Result<Tip, ChainError> {
         self.bring_up(wallet, |wallet| Ask::sync(wallet, now_unix_s))
             .await
@@ -239,6 +246,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// Like [`Self::sync`].
+    #[boxed]
     pub async fn full_scan(&self, wallet: &mut Wallet, now_unix_s: u64) -> Result<Tip, ChainError> {
         self.bring_up(wallet, |wallet| Ask::full_scan(wallet, now_unix_s))
             .await
@@ -267,6 +275,7 @@ impl ChainSource {
     ///
     /// # Errors
     /// Any of a source; after `Moved` it is worth asking anew.
+    #[boxed]
     pub async fn look(&self, ask: Ask) -> Result<Seen, ChainError> {
         self.check_network().await?;
         match &self.0.kind {
