@@ -44,8 +44,8 @@ test: setup ## run all tests, those with the real model and with other people's 
 .PHONY: crash
 crash: build ## kill two nodes 300 times in the middle of payments, a calendar 50 times; nothing may be lost
 	$(FREEHOLD) model pull
-	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --test crash -- --nocapture
-	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) --test calendar kills:: -- --nocapture
+	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --test e2e crash:: -- --nocapture
+	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) --test e2e calendar::kills:: -- --nocapture
 
 .PHONY: bench
 bench: bench-build ## measure paid and unpaid latency, tokens a second, Lightning, vaults, and timestamps

@@ -18,7 +18,7 @@ mod bitcoin;
 mod house;
 mod latency;
 mod numbers;
-#[path = "../../tests/common/outsider.rs"]
+#[path = "../../tests/e2e/common/outsider.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod outsider;
 mod rivals;

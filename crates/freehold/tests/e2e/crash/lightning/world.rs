@@ -1,0 +1,205 @@
+//! Two nodes on one chain with a channel between them, a shop behind one, and a family of narrowed tokens at the other.
+
+use std::time::{Duration, Instant};
+
+use sandbox::Sandbox;
+use serde_json::Value;
+
+use crate::common::rng::Rng;
+use crate::common::{Home, Node, Pay, free_port, told, waiting};
+use crate::crash::world::rest;
+
+use super::deal::{Addresses, Deal, End};
+use super::shop::Shop;
+
+pub const PRICE_SAT: u64 = 10;
+pub const FUNDED_SAT: u64 = 60_000;
+pub const PURSE: &str = "scout";
+const CHANNEL_SAT: &str = "900000";
+const READY_WITHIN: Duration = Duration::from_secs(120);
+const PROTOCOLS: [&str; 2] = ["l402", "mpp-charge"];
+const MANNERS: [&str; 4] = ["plain", "plain", "slow", "stumbles"];
+
+/// A token, narrowed from another one.
+#[derive(Debug)]
+pub struct Token {
+    text: String,
+    parent: Option<usize>,
+    /// What it and those narrowed from it may spend together.
+    pub total_sat: u64,
+}
+
+pub struct World {
+    pub seller: Node,
+    pub payer: Node,
+    pub shop: Shop,
+    tokens: Vec<Token>,
+    /// All deals, and which token each was made with.
+    deals: Vec<(String, usize)>,
+    _chain: Sandbox,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let chain = Sandbox::start().unwrap();
+        let shop = Shop::open().await;
+        let seller = at_home(&chain).await;
+        let payer = at_home(&chain).await;
+        open_channel(&chain, &payer, &seller);
+        let price = format!("{PRICE_SAT}sat");
+        seller.json(&["sell", &shop.url, "--price", &price, "--path", "/api"]);
+        let purse = payer.json(&["purse", "new", PURSE, "--per-payment-sat", "60"]);
+        payer.json(&["purse", "fund", PURSE, "--sat", &FUNDED_SAT.to_string()]);
+        let root = Token {
+            text: purse["token"].as_str().unwrap().to_owned(),
+            parent: None,
+            total_sat: FUNDED_SAT,
+        };
+        let mut world = Self {
+            seller,
+            payer,
+            shop,
+            tokens: vec![root],
+            deals: Vec::new(),
+            _chain: chain,
+        };
+        world.new_family();
+        world
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            http: self.payer.http(),
+            seller_url: self.seller.url(),
+            payer_url: self.payer.url(),
+            payer_owner: self.payer.owner_token(),
+        }
+    }
+
+    /// One to three purchases by members of the newest family.
+    pub fn new_deals(&mut self, rng: &mut Rng) -> Vec<Deal> {
+        let count = rng.pick(&[1, 1, 2, 3]);
+        let mut deals = Vec::new();
+        for _ in 0..count {
+            let token = self.tokens.len() - 1 - usize::from(rng.chance(50));
+            let deal = Deal {
+                id: format!("deal-{}", self.deals.len()),
+                protocol: rng.pick(&PROTOCOLS),
+                manner: rng.pick(&MANNERS),
+                bearer: self.tokens[token].text.clone(),
+                token,
+            };
+            self.deals.push((deal.id.clone(), token));
+            deals.push(deal);
+        }
+        deals
+    }
+
+    /// Once somebody was refused, others get their turn.
+    pub fn replace_used_up(&mut self, ended: &[(Deal, End)]) {
+        let newest = self.tokens.len() - 2;
+        let is_used_up =
+            |(deal, end): &(Deal, End)| deal.token >= newest && matches!(end, End::Refused { .. });
+        if ended.iter().any(is_used_up) {
+            self.new_family();
+        }
+    }
+
+    /// A child that may do little, for this seller only, and a grandchild that may do less.
+    fn new_family(&mut self) {
+        let seller = self.seller.home().address();
+        for (parent, total_sat) in [(0, 90), (self.tokens.len(), 40)] {
+            let total = total_sat.to_string();
+            let flags = ["--host", &seller, "--total-sat", &total];
+            let text = self.payer.narrow(&self.tokens[parent].text, &flags);
+            self.tokens.push(Token {
+                text,
+                parent: Some(parent),
+                total_sat,
+            });
+        }
+    }
+
+    /// What each token and those narrowed from it have spent, by what each deal cost.
+    pub fn spent_by_token(&self, cost_sat: impl Fn(&str) -> u64) -> Vec<(&Token, u64)> {
+        let mut spent_sat = vec![0; self.tokens.len()];
+        for (deal, token) in &self.deals {
+            let cost_sat = cost_sat(deal);
+            let mut at = Some(*token);
+            while let Some(index) = at {
+                spent_sat[index] += cost_sat;
+                at = self.tokens[index].parent;
+            }
+        }
+        self.tokens.iter().zip(spent_sat).collect()
+    }
+
+    pub async fn purse(&self) -> Value {
+        let owner = self.payer.owner_token();
+        let path = format!("/api/purses/{PURSE}");
+        self.payer.get(&path, Pay::Bearer(&owner)).await.json()
+    }
+
+    pub async fn rest(&self) -> Result<(), String> {
+        rest(&self.seller, &self.payer).await
+    }
+
+    /// `freehold ledger check`, with the nodes up and then with both down.
+    pub fn assert_sound_up_and_down(&self) {
+        for is_up in [true, false] {
+            for node in [&self.seller, &self.payer] {
+                if !is_up {
+                    node.kill9();
+                }
+                let output = node.cli(&["ledger", "check", "--json"]);
+                let audit: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+                let is_sound = audit["sound"] == true && audit["sum_msat"] == 0;
+                assert!(output.status.success() && is_sound, "{}", told(&output));
+            }
+        }
+    }
+}
+
+/// A node that others can connect to, also after a restart.
+async fn at_home(chain: &Sandbox) -> Node {
+    let config = format!("[chain]\nesplora = '{}'", chain.url());
+    let home = Home::without_model_on("sandbox", &config);
+    let listen = format!("127.0.0.1:{}", free_port());
+    let node = Node::start_with(&home, &["--lightning-listen", &listen]).await;
+    let view = node.json(&["lightning", "address"]);
+    let address = view["address"].as_str().unwrap();
+    let address: sandbox::bitcoin::Address<_> = address.parse().unwrap();
+    chain
+        .fund(address.assume_checked().script_pubkey(), 2_000_000)
+        .unwrap();
+    chain.mine(1).unwrap();
+    node
+}
+
+fn open_channel(chain: &Sandbox, payer: &Node, seller: &Node) {
+    for node in [payer, seller] {
+        node.json(&["lightning", "sync"]);
+    }
+    let view = seller.json(&["lightning", "status"]);
+    let at = view["listening"][0].as_str().unwrap();
+    payer.json(&[
+        "lightning",
+        "open",
+        at,
+        "--sat",
+        CHANNEL_SAT,
+        "--push-sat",
+        "100000",
+    ]);
+    let deadline = Instant::now() + READY_WITHIN;
+    let is_ready = |node: &Node| {
+        node.json(&["lightning", "sync"]);
+        let view = node.json(&["lightning", "status"]);
+        view["channels_usable"] == 1 && view["owner_sat"].as_u64() > Some(FUNDED_SAT)
+    };
+    while !(is_ready(payer) && is_ready(seller)) {
+        assert!(Instant::now() < deadline, "no channel");
+        chain.mine(6).unwrap();
+        waiting(|| std::thread::sleep(Duration::from_millis(200)));
+    }
+}
