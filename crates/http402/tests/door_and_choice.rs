@@ -130,6 +130,7 @@ fn rich() -> Buyer {
         requests: 1,
         units: 1,
         dislikes_sat: Vec::new(),
+        agreed: None,
     }
 }
 

@@ -73,9 +73,15 @@ pub fn call(request: &Request) -> Call {
             .chain(of(&headers::X_CASHU, "X-Cashu"))
             .collect(),
         accept_payment: first(&headers::ACCEPT_PAYMENT),
+        bid: only(texts(headers, &headers::PAYMENT_BID)),
         address: address(request),
         is_owner: false,
     }
+}
+
+/// The one line of a header; several are none.
+fn only(mut lines: Vec<String>) -> Option<String> {
+    lines.pop().filter(|_| lines.is_empty())
 }
 
 /// Whether one of the credentials is the owner's. What isn't ours is the upstream's to judge.

@@ -16,5 +16,7 @@ mod calls;
 mod clients;
 mod crashes;
 mod ecash_session;
+mod haggling;
 mod lightning;
+mod pair;
 mod upstream;

@@ -48,6 +48,7 @@ fn charge(payment_hash: [u8; 32], body: Option<&[u8]>) -> (String, String) {
         price_sat: COFFEE_SAT,
         description: None,
         network: Some("mainnet".into()),
+        agreed: None,
     };
     let invoice = Invoice {
         bolt11: COFFEE.into(),
@@ -78,6 +79,7 @@ fn means() -> Means {
         lightning: Some(Network::Bitcoin),
         is_authorized: false,
         body: Vec::new(),
+        agreed: None,
         now_s: THEN_S,
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::{Connection, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::offer::{NewOffer, Offer, Unit};
 use super::{SellError, Selling};
@@ -21,9 +23,19 @@ CREATE TABLE IF NOT EXISTS offers (
     free_per_day   INTEGER NOT NULL,
     description    TEXT NOT NULL,
     deposit_sat    INTEGER NOT NULL,
-    created_ms     INTEGER NOT NULL
+    created_ms     INTEGER NOT NULL,
+    haggle         TEXT
 ) STRICT;
 ";
+
+/// Adds what offers didn't have before there was haggling.
+pub(crate) fn widen(db: &Connection) -> Result<()> {
+    let find = "SELECT count(*) FROM pragma_table_info('offers') WHERE name = 'haggle'";
+    if db.query_row(find, [], |row| row.get::<_, u32>(0))? == 0 {
+        db.execute_batch("ALTER TABLE offers ADD COLUMN haggle TEXT")?;
+    }
+    Ok(())
+}
 
 /// How many offers there may be: each request looks through them.
 const OFFERS_MAX: usize = 256;
@@ -116,8 +128,8 @@ impl Node {
 fn insert(db: &Connection, offer: &Offer) -> Result<()> {
     db.execute(
         "INSERT OR REPLACE INTO offers (id, upstream, path, method, price_sat, unit, calls, free_per_day, description,
-             deposit_sat, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             deposit_sat, created_ms, haggle)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         (
             &offer.id,
             &offer.upstream,
@@ -130,6 +142,7 @@ fn insert(db: &Connection, offer: &Offer) -> Result<()> {
             &offer.description,
             offer.deposit_sat,
             offer.created_ms,
+            to_json(offer.haggle.as_ref()),
         ),
     )?;
     Ok(())
@@ -137,7 +150,8 @@ fn insert(db: &Connection, offer: &Offer) -> Result<()> {
 
 fn list(db: &Connection) -> Result<Vec<Offer>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, upstream, path, method, price_sat, unit, calls, free_per_day, description, deposit_sat, created_ms
+        "SELECT id, upstream, path, method, price_sat, unit, calls, free_per_day, description, deposit_sat, created_ms,
+             haggle
          FROM offers ORDER BY id",
     )?;
     let rows = statement.query_map([], read)?;
@@ -158,5 +172,15 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Offer> {
         description: row.get(8)?,
         deposit_sat: row.get(9)?,
         created_ms: row.get(10)?,
+        haggle: from_json(row.get(11)?),
+        agreed: None,
     })
+}
+
+fn to_json<T: Serialize>(value: Option<&T>) -> Option<String> {
+    value.and_then(|value| serde_json::to_string(value).ok())
+}
+
+fn from_json<T: DeserializeOwned>(json: Option<String>) -> Option<T> {
+    json.and_then(|json| serde_json::from_str(&json).ok())
 }

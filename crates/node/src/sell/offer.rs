@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use http402::haggle::OfferId;
 use http402::l402::{is_plain, is_within};
 
-use super::SellError;
+use super::{Haggle, SellError};
 
 /// The dearest unit, in sat: a bitcoin. What costs more isn't sold by the call.
 const PRICE_SAT_MAX: u64 = 100_000_000;
@@ -86,6 +87,9 @@ pub struct NewOffer {
     /// The deposit of a session; 0 for no sessions. As much as 100 units if nothing is said.
     #[serde(default)]
     pub deposit_sat: Option<u64>,
+    /// How the price may be haggled over; not at all if nothing is said.
+    #[serde(default)]
+    pub haggle: Option<Haggle>,
 }
 
 /// What is sold.
@@ -111,8 +115,14 @@ pub struct Offer {
     pub description: String,
     /// The deposit of a session; 0 for no sessions.
     pub deposit_sat: u64,
+    /// How the price may be haggled over, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub haggle: Option<Haggle>,
     /// Offered since, Unix milliseconds.
     pub created_ms: i64,
+    /// What its price was agreed on in, if it was haggled over: every challenge is bound to that.
+    #[serde(skip)]
+    pub(super) agreed: Option<OfferId>,
 }
 
 impl Offer {
@@ -153,6 +163,9 @@ impl Offer {
                 "one payment can buy 1 to 10000 calls, or one minute or MiB",
             ));
         }
+        if let Some(haggle) = &input.haggle {
+            haggle.check(input.price_sat)?;
+        }
         let what = method.as_deref().unwrap_or("any method");
         let description = input
             .description
@@ -174,7 +187,9 @@ impl Offer {
             free_per_day: input.free_per_day,
             description,
             deposit_sat,
+            haggle: input.haggle,
             created_ms: now_ms,
+            agreed: None,
         })
     }
 
@@ -297,6 +312,16 @@ mod tests {
         assert!(change(|o| o.calls = Some(0)));
         assert!(change(|o| o.method = Some("BREW".into())));
         assert!(change(|o| o.description = Some("a\r\nb".into())));
+        fn haggle(floor_sat: u64, rounds: u32) -> Option<Haggle> {
+            Some(Haggle {
+                rounds,
+                ..Haggle::new(floor_sat)
+            })
+        }
+        assert!(change(|o| o.haggle = haggle(6, 3)));
+        assert!(change(|o| o.haggle = haggle(0, 3)));
+        assert!(change(|o| o.haggle = haggle(3, 33)));
+        assert!(!change(|o| o.haggle = haggle(5, 32)));
         assert!(!change(|o| o.deposit_sat = Some(0)));
     }
 }
