@@ -1,7 +1,8 @@
 //! `freehold sell`
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand, ValueEnum};
-use node::sell::{Haggle, NewOffer, Offer, SessionView, Unit};
+use node::sell::{Haggle, NewOffer, Offer, SessionView, Tools, Unit};
 
 use super::amount;
 use super::table::{pairs, table};
@@ -61,6 +62,13 @@ struct Terms {
         value_name = "METHOD"
     )]
     method: Option<String>,
+    /// The URL is an MCP server's: sell the calls of its tools, and nothing else
+    #[arg(long, env = "FREEHOLD_SELL_MCP", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    mcp: bool,
+    /// Sell this tool of an MCP server [default: all that aren't sold by themselves]
+    #[arg(long, env = "FREEHOLD_SELL_TOOL", hide_env = true, value_name = "NAME")]
+    tool: Option<String>,
     /// What the price is for
     #[arg(long, env = "FREEHOLD_SELL_PER", hide_env = true, value_name = "UNIT")]
     #[arg(value_enum, default_value_t = Per::Call, ignore_case = true)]
@@ -202,6 +210,7 @@ impl Terms {
             description: self.description,
             deposit_sat: self.deposit,
             haggle: self.haggle,
+            tools: (self.mcp || self.tool.is_some()).then_some(Tools { name: self.tool }),
         })
     }
 }
@@ -234,7 +243,12 @@ fn sold(client: &Client, offer: &Offer) -> String {
 
 fn listed(offers: Vec<Offer>) -> String {
     let row = |offer: Offer| {
-        let method = offer.method.unwrap_or_else(|| "any".to_owned());
+        let method = match offer.tools {
+            Some(tools) => tools
+                .name
+                .map_or("tools".to_owned(), |name| format!("tool {name}")),
+            None => offer.method.unwrap_or_else(|| "any".to_owned()),
+        };
         let price = format!("{} sat a {}", offer.price_sat, offer.unit.as_str());
         [offer.id, method, offer.path, price, offer.upstream]
     };

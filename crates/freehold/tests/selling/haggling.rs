@@ -28,8 +28,8 @@ async fn a_price_is_agreed_on_and_paid_over_lightning() {
 fn ours(pair: &Pair, shop: &Shop) {
     let url = format!("{}/api/echo", pair.seller.url());
     let buy = |more: &[&str]| pair.buyer.json(&[&["fetch", &url], more].concat());
-    for (rail, more, price_sat) in [
-        ("l402", &["--bid", "3sat"][..], 3),
+    let cases: [(&str, &[&str], u64); 8] = [
+        ("l402", &["--bid", "3sat"], 3),
         ("mpp-charge", &["--bid", "3sat"], 3),
         // The seller asks 5, 4 and 3, the buyer bids 2 and 3, and would bid 4 next: it takes the 4.
         (
@@ -47,7 +47,8 @@ fn ours(pair: &Pair, shop: &Shop) {
         ("mpp-charge", &["--bid", "1", "--bid-rounds", "2"], 4),
         ("mpp-charge", &["--bid", "9"], 5),
         ("mpp-charge", &[], 5),
-    ] {
+    ];
+    for (rail, more, price_sat) in cases {
         let hits = shop.hits();
         let bought = buy(&[&["--rail", rail], more].concat());
         let paid = &bought["payment"];
@@ -108,7 +109,7 @@ async fn by_hand(pair: &Pair, shop: &Shop) {
             refused.header("payment-offer").unwrap(),
             "refuse reason=\"bid-lowered\""
         );
-        said = bid(seller, "/api/echo", &lower.replace("2999", "3000")).await;
+        said = bid(seller, "/api/echo", &lower.replace("\"2999\"", "\"3000\"")).await;
     }
     let accepted = said.header("payment-offer").unwrap().to_owned();
     assert!(accepted.starts_with("accept "), "{accepted}");
@@ -136,17 +137,18 @@ async fn by_hand(pair: &Pair, shop: &Shop) {
     let preimage = pair.pay(&request(&charge)["methodDetails"]["invoice"]);
     let proof = credential(&charge, &json!({ "preimage": preimage }));
     let hits = shop.hits();
-    for (path, headers, wanted) in [
-        ("/api/echo", vec![], "challenge_elsewhere"),
-        (
-            "/other/echo",
-            vec![("payment-bid", take.as_str())],
-            "challenge_elsewhere",
-        ),
-        ("/api/echo", vec![("payment-bid", &take)], ""),
-        ("/api/echo", vec![("payment-bid", &take)], "payment_used"),
-    ] {
-        let headers = [&headers[..], &[("authorization", &proof)]].concat();
+    let take_it = ("payment-bid", take.as_str());
+    let cases = [
+        ("/api/echo", None, "challenge_elsewhere"),
+        ("/other/echo", Some(take_it), "challenge_elsewhere"),
+        ("/api/echo", Some(take_it), ""),
+        ("/api/echo", Some(take_it), "payment_used"),
+    ];
+    for (path, taken, wanted) in cases {
+        let headers: Vec<_> = taken
+            .into_iter()
+            .chain([("authorization", proof.as_str())])
+            .collect();
         let reply = ask(seller, path, &headers).await;
         match wanted {
             "" => assert_eq!(reply.status, 200, "{}", reply.text()),
@@ -217,8 +219,8 @@ async fn ecash_pays_what_was_agreed_and_strangers_are_paid_as_ever() {
     // Who doesn't haggle is paid its price: a bid that nobody hears costs nothing.
     assert_eq!(fetch(&at("/api/echo"), &[]), 5);
     assert_eq!(fetch(&at("/plain"), &["--bid", "3"]), 7);
-    let limited = ["fetch", &at("/plain"), "--bid", "3", "--max-sat", "6"];
-    let (_, error) = home.error(&limited);
+    let plain = at("/plain");
+    let (_, error) = home.error(&["fetch", &plain, "--bid", "3", "--max-sat", "6"]);
     assert_eq!(error["error"]["code"], "price_above_limit");
 
     // An offer that was taken is good for whoever brings the ecash, as long as it is firm, and for no less.
@@ -235,7 +237,7 @@ async fn ecash_pays_what_was_agreed_and_strangers_are_paid_as_ever() {
     );
     let (little, enough) = (outsider.token(4).await, outsider.token(8).await);
     for (token, status) in [(&little, 400), (&enough, 200), (&enough, 402)] {
-        let headers = [("payment-bid", take.as_str()), ("x-cashu", token)];
+        let headers = [("payment-bid", take.as_str()), ("x-cashu", token.as_str())];
         let reply = ask(&node, "/api/echo", &headers).await;
         assert_eq!(reply.status, status, "{}", reply.text());
         if status == 200 {

@@ -18,5 +18,6 @@ mod crashes;
 mod ecash_session;
 mod haggling;
 mod lightning;
+mod mcp;
 mod pair;
 mod upstream;

@@ -48,9 +48,8 @@ impl Node {
     /// What the seller answers to the request before it is paid, and its offer that was taken, if there was haggling to
     /// an end.
     pub(super) async fn ask(&self, request: &FetchRequest) -> Result<(HttpAnswer, Option<Offer>)> {
-        let list_price = async || Ok((send(&self.inner.http, request, None).await?, None));
         let Some(bidding) = &request.bidding else {
-            return list_price().await;
+            return self.ask_list_price(request).await;
         };
         if request.has_header(PAYMENT_BID) {
             let why = format!("header {PAYMENT_BID}, beside another bid");
@@ -72,11 +71,15 @@ impl Node {
                 Step::Leave => {
                     return match buyer.last_offer(now_s()) {
                         Some(offer) if request.affords(&offer) => self.take(request, offer).await,
-                        _ => list_price().await,
+                        _ => self.ask_list_price(request).await,
                     };
                 }
             }
         }
+    }
+
+    async fn ask_list_price(&self, request: &FetchRequest) -> Result<(HttpAnswer, Option<Offer>)> {
+        Ok((send(&self.inner.http, request, None).await?, None))
     }
 
     async fn take(

@@ -1,6 +1,7 @@
 //! The paying side: a request that meets a 402 is paid for from a purse, once.
 
 mod answer;
+mod carrier;
 mod credentials;
 mod drive;
 mod haggle;
@@ -31,10 +32,11 @@ use wallet::purse::{self, Agent};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms, now_s};
 
+use carrier::{Carrier, send};
 use credentials::Cached;
 pub use haggle::Bidding;
 pub(crate) use http::client as http_client;
-use http::{Credential, HttpAnswer, send};
+use http::{Credential, HttpAnswer};
 use invoice::Wallet;
 pub use payment::PaymentView;
 use payment::{Payment, PaymentState};
@@ -176,10 +178,13 @@ impl Node {
         if first.status != 402 {
             return Ok(first.into_fetched());
         }
-        let means = self.means(&spender, &request, agreed).await?;
+        let mut means = self.means(&spender, &request, agreed).await?;
+        // In a call's `_meta` a credential takes the place of nothing.
+        means.is_authorized &= first.carrier == Carrier::Headers;
         let rails = self.rails(&request);
         let way = ways::choose(&first.headers, &means, rails, request.max_sat)?;
         let mut payment = Payment::new(id, spender, request, way, now_ms());
+        payment.carrier = first.carrier;
         let taken = agreed.map(|offer| haggle::header(&Bid::Take(offer)));
         payment.request.headers.extend(taken);
         let payment = match payment.protocol.is_lightning() {

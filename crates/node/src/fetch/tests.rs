@@ -364,6 +364,7 @@ fn a_table_from_before_lightning_is_changed_in_place() {
 #[test]
 fn paying_for_nothing_is_told_as_what_it_is() {
     use super::HttpAnswer;
+    use super::carrier::Carrier;
     let mut paid = payment("a", Protocol::L402);
     paid.state = PaymentState::Settled;
     let answers = [
@@ -379,6 +380,7 @@ fn paying_for_nothing_is_told_as_what_it_is() {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            carrier: Carrier::Headers,
         });
         let told = paid
             .was_for_nothing()

@@ -24,15 +24,18 @@ CREATE TABLE IF NOT EXISTS offers (
     description    TEXT NOT NULL,
     deposit_sat    INTEGER NOT NULL,
     created_ms     INTEGER NOT NULL,
-    haggle         TEXT
+    haggle         TEXT,
+    tools          TEXT
 ) STRICT;
 ";
 
-/// Adds what offers didn't have before there was haggling.
+/// Adds what offers didn't have at first.
 pub(crate) fn widen(db: &Connection) -> Result<()> {
-    let find = "SELECT count(*) FROM pragma_table_info('offers') WHERE name = 'haggle'";
-    if db.query_row(find, [], |row| row.get::<_, u32>(0))? == 0 {
-        db.execute_batch("ALTER TABLE offers ADD COLUMN haggle TEXT")?;
+    for column in ["haggle", "tools"] {
+        let find = "SELECT count(*) FROM pragma_table_info('offers') WHERE name = ?1";
+        if db.query_row(find, [column], |row| row.get::<_, u32>(0))? == 0 {
+            db.execute_batch(&format!("ALTER TABLE offers ADD COLUMN {column} TEXT"))?;
+        }
     }
     Ok(())
 }
@@ -53,6 +56,15 @@ impl Catalogue {
         let all = self.all();
         let mut covering = all.iter().filter(|offer| offer.covers(method, path));
         covering.next().cloned()
+    }
+
+    /// What a tool is sold by at the same path as another offer of tools.
+    pub fn find_tool(&self, beside: &Offer, name: &str) -> Option<Arc<Offer>> {
+        let sells = |offer: &&Arc<Offer>| {
+            let tools = offer.tools.as_ref();
+            offer.path == beside.path && tools.is_some_and(|tools| tools.has(name))
+        };
+        self.all().iter().find(sells).cloned()
     }
 
     fn set(&self, offers: Vec<Offer>) {
@@ -128,8 +140,8 @@ impl Node {
 fn insert(db: &Connection, offer: &Offer) -> Result<()> {
     db.execute(
         "INSERT OR REPLACE INTO offers (id, upstream, path, method, price_sat, unit, calls, free_per_day, description,
-             deposit_sat, created_ms, haggle)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             deposit_sat, created_ms, haggle, tools)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         (
             &offer.id,
             &offer.upstream,
@@ -143,6 +155,7 @@ fn insert(db: &Connection, offer: &Offer) -> Result<()> {
             offer.deposit_sat,
             offer.created_ms,
             to_json(offer.haggle.as_ref()),
+            to_json(offer.tools.as_ref()),
         ),
     )?;
     Ok(())
@@ -151,7 +164,7 @@ fn insert(db: &Connection, offer: &Offer) -> Result<()> {
 fn list(db: &Connection) -> Result<Vec<Offer>> {
     let mut statement = db.prepare_cached(
         "SELECT id, upstream, path, method, price_sat, unit, calls, free_per_day, description, deposit_sat, created_ms,
-             haggle
+             haggle, tools
          FROM offers ORDER BY id",
     )?;
     let rows = statement.query_map([], read)?;
@@ -173,6 +186,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Offer> {
         deposit_sat: row.get(9)?,
         created_ms: row.get(10)?,
         haggle: from_json(row.get(11)?),
+        tools: from_json(row.get(12)?),
         agreed: None,
     })
 }

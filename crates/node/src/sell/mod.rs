@@ -7,6 +7,7 @@
 //! | at what price | `haggle.rs`, if that isn't fixed | nothing |
 //! | how it can be paid | `challenge.rs`, within `bounds.rs` | an invoice |
 //! | take the money | `door.rs`: Lightning in `uses.rs`, ecash in `serve/till.rs`, deposits in `sessions/` | what was paid, and for what |
+//! | what carries it | `mcp.rs`, if that isn't headers | nothing |
 //! | the upstream answers | in the front end | nothing: it may answer again |
 //! | it counts, or not | `pass.rs` | the call, or what goes back |
 //!
@@ -20,6 +21,7 @@ mod discovery;
 mod door;
 mod error;
 mod haggle;
+mod mcp;
 mod offer;
 mod pass;
 mod sessions;
@@ -39,6 +41,7 @@ pub use chat::Chat;
 pub use door::{Call, Entry};
 pub use error::SellError;
 pub use haggle::Haggle;
+pub use mcp::{Message, ToolCall, ToolEntry, ToolPass, Tools};
 pub use offer::{NewOffer, Offer, Unit};
 pub use pass::Pass;
 pub use sessions::SessionView;
