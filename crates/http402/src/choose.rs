@@ -1,7 +1,7 @@
 //! The buyer's choice: of all the ways in which a 402 can be paid, which ones are possible, and which is cheapest.
 
 use crate::mpp::{self, DepositTerms, InvoiceHead, Quote};
-use crate::{l402, xcashu};
+use crate::{haggle, l402, xcashu};
 
 /// A protocol, and how it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +33,9 @@ pub struct Buyer {
     pub units: u64,
     /// What the buyer would rather pay than use a kind.
     pub dislikes_sat: Vec<(Kind, u64)>,
+    /// The seller's offer that was taken, if the price was haggled over: only challenges that are bound to it, and ask
+    /// no more, are open. There are none for sessions.
+    pub agreed: Option<haggle::Offer>,
 }
 
 /// A Lightning wallet.
@@ -116,6 +119,9 @@ pub enum Error {
     /// The invoice names no amount in whole sat, or is of another network.
     #[error("the invoice cannot be paid: {0}")]
     Invoice(&'static str),
+    /// It isn't what was agreed on.
+    #[error(transparent)]
+    Agreed(#[from] haggle::Error),
     /// It costs more than it may.
     #[error("{cost_sat} sat are asked, the limit is {max_sat} sat")]
     AboveLimit {
@@ -140,6 +146,7 @@ impl Error {
             Self::Payment(error) => error.code(),
             Self::XCashu(error) => error.code(),
             Self::Invoice(_) => "invoice_unusable",
+            Self::Agreed(error) => error.code(),
             Self::AboveLimit { .. } => "price_above_limit",
             Self::NotEnough { .. } => "not_enough",
         }
@@ -151,6 +158,7 @@ impl Error {
             Self::L402(error) => error.hint(),
             Self::Payment(error) => error.hint(),
             Self::XCashu(error) => error.hint(),
+            Self::Agreed(error) => error.hint(),
             Self::Invoice(_) => "report it to the seller, and pay in another way",
             Self::AboveLimit { .. } => "raise the limit if the price is worth it",
             Self::NotEnough { .. } => "fund this wallet, or pay in another way",
@@ -213,18 +221,28 @@ impl Buyer {
     }
 
     fn l402(&self, offer: l402::Offer) -> Result<Choice, Error> {
+        self.must_be_bound(|agreed| {
+            let identifier = offer.identifier();
+            identifier.is_some_and(|identifier| identifier.token_id == agreed.0)
+        })?;
         let amount_sat = self.payable(offer.invoice())?;
         self.each(Way::L402(offer), self.over_lightning(amount_sat)?)
     }
 
     fn payment(&self, quote: Quote) -> Result<Choice, Error> {
         let request = match &quote {
-            Quote::Charge { request, .. } => {
+            Quote::Charge { challenge, request } => {
+                self.must_be_bound(|agreed| {
+                    challenge.opaque.as_deref() == Some(agreed.to_mpp_opaque().as_str())
+                })?;
                 let amount_sat = self.payable(&request.method_details.invoice)?;
                 let cost_sat = self.over_lightning(amount_sat)?;
                 return self.each(Way::Payment(quote), cost_sat);
             }
-            Quote::Session { request, .. } => request,
+            Quote::Session { request, .. } => {
+                self.must_be_bound(|_| false)?;
+                request
+            }
         };
         let (unit_price_sat, deposit) = (request.unit_price_sat, request.deposit()?);
         let (now_sat, fee_sat, purchase) = match deposit {
@@ -263,6 +281,8 @@ impl Buyer {
     }
 
     fn x_cashu(&self, request: &xcashu::PaymentRequest) -> Result<Choice, Error> {
+        self.must_be_bound(|agreed| request.id.as_deref() == Some(agreed.to_string().as_str()))?;
+        self.must_be_as_agreed(request.amount.unwrap_or_default().saturating_mul(1000))?;
         let (purchase, fee_sat) = self.purchase(request, self.request_max_sat)?;
         let cost_sat = purchase.amount_sat.saturating_add(fee_sat);
         self.each(Way::XCashu(purchase), cost_sat)
@@ -291,7 +311,30 @@ impl Buyer {
         let msat = head
             .amount_msat
             .ok_or(Error::Invoice("it names no amount"))?;
+        self.must_be_as_agreed(msat)?;
         Ok(msat.div_ceil(1000))
+    }
+
+    /// That a challenge names the offer that was taken, if one was.
+    fn must_be_bound(&self, names: impl Fn(&haggle::OfferId) -> bool) -> Result<(), Error> {
+        match &self.agreed {
+            Some(agreed) if !names(&agreed.id) => {
+                let why = "a challenge isn't bound to the offer that was taken";
+                Err(haggle::Error::AnswerInconsistent(why).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// That it asks no more than that offer.
+    fn must_be_as_agreed(&self, amount_msat: u64) -> Result<(), Error> {
+        match &self.agreed {
+            Some(agreed) if amount_msat > agreed.terms.price_msat => {
+                let why = "a challenge asks for more than the offer that was taken";
+                Err(haggle::Error::AnswerInconsistent(why).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What an amount costs, expected fee included.

@@ -2,8 +2,10 @@
 //!
 //! A call that must be paid fails with error -32042 and the challenges; the buyer repeats it with a credential in
 //! `_meta`; the result has a receipt in `_meta`. It is the same protocol as over HTTP, except that what is base64url
-//! of JSON there is JSON here. So both sides translate here, and [`crate::mpp`] does the rest.
+//! of JSON there is JSON here. So both sides translate here, and [`crate::mpp`] does the rest: who has a door or a wallet
+//! for HTTP's headers needs [`authorization`] and [`with_authorization`], [`www_authenticate`] and [`was_served`] only.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::mpp::limits::{
@@ -12,7 +14,6 @@ use crate::mpp::limits::{
 use crate::mpp::{
     Challenge, Credential, Error, Receipt, canonical_json, from_base64url, to_base64url,
 };
-use crate::problem::Problem;
 
 /// The code of an error that asks for a payment.
 pub const PAYMENT_REQUIRED: i64 = -32042;
@@ -20,6 +21,8 @@ pub const PAYMENT_REQUIRED: i64 = -32042;
 pub const VERIFICATION_FAILED: i64 = -32043;
 /// The code of an error that says that a credential can't be read (JSON-RPC's "invalid params").
 pub const INVALID_PARAMS: i64 = -32602;
+/// The method of the calls that may cost something.
+pub const TOOLS_CALL: &str = "tools/call";
 /// Where a call carries its credential, in `_meta`.
 pub const CREDENTIAL_KEY: &str = "org.paymentauth/credential";
 /// Where a result carries its receipt, in `_meta`.
@@ -28,8 +31,12 @@ pub const RECEIPT_KEY: &str = "org.paymentauth/receipt";
 /// Levels of nesting that are read.
 const DEPTH_MAX: usize = 16;
 
-/// The `error` that asks for a payment. Fails on a challenge whose request is no JSON, which none of ours is.
-pub fn payment_required(challenges: &[Challenge], problem: &Problem) -> Result<Value, Error> {
+/// The `error` that asks for a payment; `problem` says it as over HTTP (RFC 9457). Fails on a challenge whose request is
+/// no JSON, which none of ours is.
+pub fn payment_required(
+    challenges: &[Challenge],
+    problem: &impl Serialize,
+) -> Result<Value, Error> {
     Ok(json!({
         "code": PAYMENT_REQUIRED,
         "message": "Payment Required",
@@ -37,13 +44,11 @@ pub fn payment_required(challenges: &[Challenge], problem: &Problem) -> Result<V
     }))
 }
 
-/// The `error` that refuses a credential and offers fresh challenges. One that can't be read gets
-/// [`INVALID_PARAMS`], as the draft has it.
-pub fn refused(challenges: &[Challenge], error: &Error) -> Result<Value, Error> {
-    let (code, message) = match error {
-        Error::CredentialMalformed(_) | Error::CredentialTooLarge { .. } => {
-            (INVALID_PARAMS, "Invalid params")
-        }
+/// The `error` that refuses a credential and offers fresh challenges, for a reason such as [`Error::code`]. One that can't
+/// be read gets [`INVALID_PARAMS`], as the draft has it.
+pub fn refused(challenges: &[Challenge], reason: &str, detail: &str) -> Result<Value, Error> {
+    let (code, message) = match reason {
+        "credential_malformed" | "credential_too_large" => (INVALID_PARAMS, "Invalid params"),
         _ => (VERIFICATION_FAILED, "Payment Verification Failed"),
     };
     Ok(json!({
@@ -52,7 +57,7 @@ pub fn refused(challenges: &[Challenge], error: &Error) -> Result<Value, Error> 
         "data": {
             "httpStatus": 402,
             "challenges": to_values(challenges)?,
-            "failure": { "reason": error.code(), "detail": error.to_string() },
+            "failure": { "reason": reason, "detail": detail },
         },
     }))
 }
@@ -69,6 +74,34 @@ pub fn credential(request: &Value) -> Result<Option<Credential>, Error> {
             Err(Error::CredentialMalformed("there are two of them"))
         }
         (Some(value), _) | (None, Some(value)) => read_credential(value).map(Some),
+    }
+}
+
+/// The same as a value of `Authorization`.
+pub fn authorization(request: &Value) -> Result<Option<String>, Error> {
+    Ok(credential(request)?.map(|credential| credential.to_header()))
+}
+
+/// The request without its credentials.
+#[must_use]
+pub fn without_credential(mut request: Value) -> Value {
+    remove_meta(&mut request);
+    if let Some(params) = request.get_mut("params") {
+        remove_meta(params);
+    }
+    request
+}
+
+/// Whether a message is the answer to the call with this id, and the tool did what was asked: no error, and no result
+/// that says it is one.
+pub fn was_served(message: &Value, id: &Value) -> Option<bool> {
+    if message.get("id") != Some(id) {
+        return None;
+    }
+    match (message.get("result"), message.get("error")) {
+        (_, Some(_)) => Some(false),
+        (Some(result), None) => Some(result.get("isError") != Some(&Value::Bool(true))),
+        (None, None) => None,
     }
 }
 
@@ -91,6 +124,22 @@ pub fn challenges(error: &Value) -> Vec<Challenge> {
         .take(CHALLENGES_MAX)
         .filter_map(from_value)
         .collect()
+}
+
+/// The same as values of `WWW-Authenticate`.
+pub fn www_authenticate(error: &Value) -> Vec<String> {
+    let headers = challenges(error).into_iter();
+    headers.filter_map(|one| one.to_header().ok()).collect()
+}
+
+/// Puts a value of `Authorization` into a request's `params`, as a credential.
+pub fn with_authorization(mut request: Value, authorization: &str) -> Result<Value, Error> {
+    let credential = Credential::parse(authorization)?;
+    if let Value::Object(members) = &mut request {
+        let params = members.remove("params").unwrap_or_else(|| json!({}));
+        members.insert("params".to_owned(), with_credential(params, &credential)?);
+    }
+    Ok(request)
 }
 
 /// Puts a credential into a call's `params`.
@@ -123,6 +172,19 @@ fn with_meta(mut value: Value, key: &str, inner: Value) -> Value {
         meta[key] = inner;
     }
     value
+}
+
+/// Takes the credential out of a `_meta`, which goes too if nothing else is in it.
+fn remove_meta(value: &mut Value) {
+    let Value::Object(members) = value else {
+        return;
+    };
+    let Some(Value::Object(meta)) = members.get_mut("_meta") else {
+        return;
+    };
+    if meta.remove(CREDENTIAL_KEY).is_some() && meta.is_empty() {
+        members.remove("_meta");
+    }
 }
 
 fn to_values(challenges: &[Challenge]) -> Result<Vec<Value>, Error> {

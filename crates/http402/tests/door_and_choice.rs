@@ -9,6 +9,7 @@ mod mpp;
 use common::{MINT, proof, v4};
 use http402::choose::{Buyer, Choice, Kind, Lightning, Mint, choose};
 use http402::door::{Challenges, Error, Presented};
+use http402::haggle::{self, OfferId};
 use http402::l402::{Issuer, Terms};
 use http402::mpp::ChargeOffer;
 use http402::xcashu::Offer;
@@ -19,11 +20,19 @@ const PRICE_SAT: u64 = 10;
 
 /// A 402 of an offer that can be paid in every way: 10 sat a request, or 3 sat a unit from a deposit of 60.
 fn headers(accept_payment: Option<&str>) -> Vec<(&'static str, String)> {
+    bound_headers(accept_payment, None)
+}
+
+/// The same, bound to what was agreed on, except for sessions.
+fn bound_headers(
+    accept_payment: Option<&str>,
+    agreed: Option<OfferId>,
+) -> Vec<(&'static str, String)> {
     let issuer = Issuer::new(&[1; 32], "api.example.com");
     let macaroon = issuer
         .mint(
             *preimage(1).hash().as_bytes(),
-            [2; 32],
+            agreed.map_or([2; 32], |agreed| agreed.0),
             &Terms::new("inference"),
         )
         .unwrap();
@@ -32,6 +41,7 @@ fn headers(accept_payment: Option<&str>) -> Vec<(&'static str, String)> {
         .unwrap();
     let offer = ChargeOffer {
         price_sat: PRICE_SAT,
+        agreed,
         ..charge_offer()
     };
     let charge = offer
@@ -43,7 +53,11 @@ fn headers(accept_payment: Option<&str>) -> Vec<(&'static str, String)> {
     let ecash_session = session_offer()
         .ecash_challenge(&keys(), NOW_S + 300)
         .unwrap();
-    let x_cashu = Offer::new(PRICE_SAT, "sat", &[MINT]).unwrap().challenge();
+    let mut x_cashu = Offer::new(PRICE_SAT, "sat", &[MINT]).unwrap();
+    if let Some(agreed) = agreed {
+        x_cashu = x_cashu.with_id(&agreed.to_string()).unwrap();
+    }
+    let x_cashu = x_cashu.challenge();
     let challenges = Challenges {
         l402: Some(&l402),
         payments: &[charge, session, ecash_session],
@@ -130,6 +144,7 @@ fn rich() -> Buyer {
         requests: 1,
         units: 1,
         dislikes_sat: Vec::new(),
+        agreed: None,
     }
 }
 
@@ -177,6 +192,40 @@ fn the_cheapest_way_over_all_requests_comes_first() {
         ..rich()
     };
     assert_eq!(chosen(&picky)[0], (Charge, 11, 11));
+}
+
+#[test]
+fn only_what_was_agreed_on_is_paid() {
+    use Kind::{Charge, L402, XCashu};
+    let offer = |id: u8, price_msat| haggle::Offer {
+        id: OfferId([id; 32]),
+        terms: haggle::Terms {
+            nonce: [0; 16],
+            round: 1,
+            quantity: 1,
+            bid_msat: price_msat,
+            price_msat,
+            expires_unix_s: NOW_S + 60,
+        },
+    };
+    let ways = |headers: &[(&'static str, String)], agreed| {
+        let agreed = Some(agreed);
+        let (open, closed) = choose(&borrowed(headers), &Buyer { agreed, ..rich() }, NOW_S);
+        let codes = closed.iter().map(|(_, error)| error.code());
+        assert!(
+            codes
+                .into_iter()
+                .all(|code| code == "haggle_answer_inconsistent")
+        );
+        let kinds = open.iter().map(|choice| choice.way.kind());
+        kinds.collect::<Vec<_>>()
+    };
+    let headers = bound_headers(None, Some(OfferId([7; 32])));
+    // Ten sat are ten thousand msat.
+    assert_eq!(ways(&headers, offer(7, 10_000)), [L402, Charge, XCashu]);
+    assert_eq!(ways(&headers, offer(7, 9_999)), []);
+    assert_eq!(ways(&headers, offer(8, 10_000)), []);
+    assert_eq!(ways(&self::headers(None), offer(7, 10_000)), []);
 }
 
 fn closed(buyer: &Buyer) -> Vec<(Kind, &'static str)> {

@@ -82,6 +82,56 @@ fn the_credential_may_stand_beside_the_parameters() {
 }
 
 #[test]
+fn headers_and_meta_carry_the_same() {
+    let [header] = mcp::www_authenticate(&asked()).try_into().unwrap();
+    let [challenge] = http402::mpp::challenges([("www-authenticate", header.as_str())])
+        .try_into()
+        .unwrap();
+    assert_eq!(mcp::challenges(&asked()), std::slice::from_ref(&challenge));
+    let authorization = charge_credential(&challenge, &preimage(1)).to_header();
+    let call = json!({ "id": 1, "params": { "name": "a", "_meta": { "progressToken": 1 } } });
+    for call in [
+        call,
+        json!({ "id": 1 }),
+        json!({ "id": 1, "params": { "name": "a" } }),
+    ] {
+        let paid = sent(mcp::with_authorization(call.clone(), &authorization).unwrap());
+        assert_eq!(mcp::authorization(&paid), Ok(Some(authorization.clone())));
+        let stripped = mcp::without_credential(paid);
+        assert_eq!(mcp::authorization(&stripped), Ok(None));
+        assert_eq!(stripped["params"]["name"], call["params"]["name"]);
+        assert_eq!(stripped["params"].get("_meta"), call["params"].get("_meta"));
+    }
+    assert!(mcp::with_authorization(json!({}), "L402 abc").is_err());
+}
+
+#[test]
+fn an_error_is_no_service() {
+    let id = json!(7);
+    for (message, wanted) in [
+        (json!({ "id": 7, "result": {} }), Some(true)),
+        (
+            json!({ "id": 7, "result": { "isError": false } }),
+            Some(true),
+        ),
+        (
+            json!({ "id": 7, "result": { "isError": true } }),
+            Some(false),
+        ),
+        (json!({ "id": 7, "error": {} }), Some(false)),
+        (json!({ "id": "7", "result": {} }), None),
+        (json!({ "id": 7, "method": "ping" }), None),
+        (json!([{ "id": 7, "result": {} }]), None),
+    ] {
+        assert_eq!(mcp::was_served(&message, &id), wanted, "{message}");
+    }
+}
+
+fn refused(challenges: &[http402::mpp::Challenge], error: &Error) -> Value {
+    mcp::refused(challenges, error.code(), &error.to_string()).unwrap()
+}
+
+#[test]
 fn a_refusal_offers_another_challenge() {
     let offer = session_offer();
     let challenges = [
@@ -90,7 +140,7 @@ fn a_refusal_offers_another_challenge() {
             .unwrap(),
         offer.ecash_challenge(&keys(), NOW_S + 300).unwrap(),
     ];
-    let error = sent(mcp::refused(&challenges, &Error::PreimageInvalid).unwrap());
+    let error = sent(refused(&challenges, &Error::PreimageInvalid));
     assert_eq!(error["code"], -32043);
     assert_eq!(error["data"]["failure"]["reason"], "preimage_invalid");
     // The ids still fit what they cover.
@@ -98,7 +148,7 @@ fn a_refusal_offers_another_challenge() {
     assert_eq!(read, challenges);
     read.iter()
         .for_each(|challenge| keys().verify(challenge).unwrap());
-    let malformed = mcp::refused(&challenges, &Error::CredentialMalformed("")).unwrap();
+    let malformed = refused(&challenges, &Error::CredentialMalformed(""));
     assert_eq!(malformed["code"], -32602);
     assert_eq!(mcp::challenges(&malformed), []);
 }

@@ -76,6 +76,9 @@ pub enum NodeError {
     /// A challenge or a credential of the scheme `Payment` is wrong.
     #[error(transparent)]
     Mpp(#[from] http402::mpp::Error),
+    /// The seller doesn't keep to the rules of haggling, or the buyer's plan makes no sense.
+    #[error(transparent)]
+    Haggle(#[from] http402::haggle::Error),
     /// The seller can be paid, but not in a way that the caller wants.
     #[error("the seller takes {offered} only")]
     RailUnwanted {
@@ -284,6 +287,7 @@ impl NodeError {
             Self::Http402(error) => error.code(),
             Self::L402(error) => error.code(),
             Self::Mpp(error) => error.code(),
+            Self::Haggle(error) => error.code(),
             Self::RailUnwanted { .. } => "rail_unwanted",
             Self::AuthorizationTaken => "authorization_taken",
             Self::InvoiceContradicts(_) => "invoice_contradicts",
@@ -349,6 +353,7 @@ impl NodeError {
             Self::Http402(error) => error.hint(),
             Self::L402(error) => error.hint(),
             Self::Mpp(error) => error.hint(),
+            Self::Haggle(error) => error.hint(),
             Self::RailUnwanted { .. } => "allow one of these with --rail; nothing was paid",
             Self::OwnInvoice => "buy from this node with its ecash: --rail x-cashu",
             Self::AuthorizationTaken => "leave the header Authorization out; nothing was paid",
@@ -430,7 +435,10 @@ impl NodeError {
             Self::Ecash(_) | Self::PaymentTooMuch { .. } | Self::BadFetch(_) => 400,
             Self::Http402(error) => error.http_status(),
             Self::L402(error) => error.http_status(),
-            Self::Mpp(_) | Self::InvoiceContradicts(_) | Self::InvoiceReused => 502,
+            Self::Haggle(http402::haggle::Error::LimitsInvalid(_)) => 400,
+            Self::Mpp(_) | Self::Haggle(_) | Self::InvoiceContradicts(_) | Self::InvoiceReused => {
+                502
+            }
             Self::RailUnwanted { .. } | Self::AuthorizationTaken | Self::OwnInvoice => 422,
             Self::ProofMissing | Self::PaidUnanswered { .. } => 502,
             Self::PaidAndRefused { .. } | Self::PaidAndRedirected { .. } => 502,
@@ -449,7 +457,7 @@ impl NodeError {
             Self::Config(_) | Self::AlreadyRunning(_) | Self::SecretExposed(_) => true,
             Self::ModelMissing | Self::Upstream { .. } | Self::Store(_) | Self::Receipt(_) => true,
             Self::Stamp(_) | Self::Onchain(_) | Self::Backup(_) | Self::PaymentFailed(_) => true,
-            Self::L402(_) | Self::Mpp(_) | Self::InvoiceContradicts(_) => true,
+            Self::L402(_) | Self::Mpp(_) | Self::Haggle(_) | Self::InvoiceContradicts(_) => true,
             Self::InvoiceReused | Self::ProofMissing | Self::PaidUnanswered { .. } => true,
             Self::PaidAndRefused { .. } | Self::PaidAndRedirected { .. } => true,
             Self::Vault(error) => !matches!(error, VaultError::Storage(_) | VaultError::Crypto(_)),

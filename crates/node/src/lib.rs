@@ -44,7 +44,7 @@ pub use config::{
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};
 pub use error::{NodeError, Result};
-pub use fetch::{FetchRequest, Fetched, PaymentView, Protocol, Spender};
+pub use fetch::{Bidding, FetchRequest, Fetched, PaymentView, Protocol, Spender};
 pub use files::{RunningNode, announce, read_owner_token, retract, running};
 pub use lightning::SandboxView;
 pub use node::{Caller, Node};
@@ -65,6 +65,7 @@ pub use vaults::{
     TokenView, VaultBalance, VaultKeyView, VaultView,
 };
 
+pub use http402::haggle::Tactic;
 pub use inference::openai::{Chunk, ErrorBody, ModelEntry, ModelList, Reply};
 pub use inference::store::{
     DEFAULT_MODEL, InstalledModel, ModelSpec, ModelStore, Phase, Progress, ProgressSink,

@@ -333,6 +333,7 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
         db.execute_batch(schema)?;
     }
     serve::widen(db)?;
+    sell::widen(db)?;
     fetch::create_tables(db)
 }
 

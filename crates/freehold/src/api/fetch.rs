@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use node::{Agent, FetchRequest, PaymentView, Protocol, Spender};
+use node::{Agent, Bidding, FetchRequest, PaymentView, Protocol, Spender};
 use serde::{Deserialize, Serialize};
 
 use super::App;
@@ -40,6 +40,9 @@ pub struct FetchInput {
     /// How long to wait for one answer of the seller's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u64>,
+    /// How to bid for a lower price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bidding: Option<Bidding>,
     /// The purse that pays; only the owner may name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purse: Option<String>,
@@ -87,6 +90,7 @@ pub async fn fetch(
         max_sat: input.max_sat,
         rails: input.rails,
         timeout_s: input.timeout_s,
+        bidding: input.bidding,
     };
     let fetched = app.node.fetch(spender, request).await?;
     Ok(Json(FetchOutput {

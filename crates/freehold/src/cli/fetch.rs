@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use node::{Protocol, PurseName};
+use node::{Bidding, Protocol, PurseName, Tactic};
 use serde_json::{Value, json};
 
+use super::amount;
 use super::args::purse_name;
 use crate::api::fetch::{FetchInput, FetchOutput};
 use crate::client::Client;
@@ -73,6 +74,8 @@ pub struct FetchArgs {
     )]
     #[arg(value_delimiter = ',')]
     rails: Vec<Protocol>,
+    #[command(flatten)]
+    haggling: Haggling,
     /// How long to wait for one answer of the seller's, in seconds
     #[arg(
         long,
@@ -95,6 +98,58 @@ pub struct FetchArgs {
     #[arg(short, long, env = "FREEHOLD_FETCH_INCLUDE", hide_env = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     include: bool,
+}
+
+/// How to bid for a lower price.
+#[derive(Debug, Args)]
+struct Haggling {
+    /// Bid this first, such as 3sat; sellers that don't haggle are paid their price
+    #[arg(
+        long,
+        env = "FREEHOLD_FETCH_BID",
+        hide_env = true,
+        value_name = "AMOUNT"
+    )]
+    #[arg(value_parser = amount::sat)]
+    bid: Option<u64>,
+    /// Bid no more than this [default: as the first bid]
+    #[arg(
+        long,
+        env = "FREEHOLD_FETCH_BID_MAX",
+        hide_env = true,
+        value_name = "AMOUNT"
+    )]
+    #[arg(value_parser = amount::sat, requires = "bid")]
+    bid_max: Option<u64>,
+    /// How many bids to make at most
+    #[arg(
+        long,
+        env = "FREEHOLD_FETCH_BID_ROUNDS",
+        hide_env = true,
+        value_name = "NUMBER"
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=32), default_value_t = 5)]
+    bid_rounds: u32,
+    /// How the bids rise: fixed, linear, boulware-2 (late), conceder-2 (early)
+    #[arg(
+        long,
+        env = "FREEHOLD_FETCH_TACTIC",
+        hide_env = true,
+        value_name = "NAME"
+    )]
+    #[arg(default_value_t)]
+    tactic: Tactic,
+}
+
+impl Haggling {
+    fn bidding(&self) -> Option<Bidding> {
+        Some(Bidding {
+            first_sat: self.bid?,
+            last_sat: self.bid_max,
+            tactic: self.tactic,
+            rounds: self.bid_rounds,
+        })
+    }
 }
 
 pub async fn run(output: Output, client: &Client, args: FetchArgs) -> Result<()> {
@@ -210,6 +265,7 @@ fn input(args: &FetchArgs) -> Result<FetchInput> {
         max_sat: Some(args.max_sat),
         rails: args.rails.clone(),
         timeout_s: Some(args.timeout_s),
+        bidding: args.haggling.bidding(),
         purse: args.purse.as_ref().map(ToString::to_string),
     })
 }
@@ -266,6 +322,20 @@ mod tests {
         assert_eq!(input.headers, [("a".into(), "b:c".into())]);
         let input = parsed(&["-d", "1", "-H", "content-type: text/plain"]);
         assert_eq!(input.headers.len(), 1);
+    }
+
+    #[test]
+    fn a_bid_is_made_if_there_is_a_first_one() {
+        assert_eq!(parsed(&[]).bidding, None);
+        let line = ["--bid", "3sat", "--bid-max", "5", "--tactic", "boulware-2"];
+        let bidding = parsed(&line).bidding.unwrap();
+        assert_eq!((bidding.first_sat, bidding.last_sat), (3, Some(5)));
+        assert_eq!(
+            (bidding.tactic.to_string().as_str(), bidding.rounds),
+            ("boulware-2", 5)
+        );
+        let line = ["freehold", "fetch", "http://x", "--bid-max", "5"];
+        assert!(Cli::try_parse_from(line).is_err());
     }
 
     #[test]

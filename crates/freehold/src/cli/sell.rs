@@ -1,7 +1,8 @@
 //! `freehold sell`
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand, ValueEnum};
-use node::sell::{NewOffer, Offer, SessionView, Unit};
+use node::sell::{Haggle, NewOffer, Offer, SessionView, Tools, Unit};
 
 use super::amount;
 use super::table::{pairs, table};
@@ -61,6 +62,13 @@ struct Terms {
         value_name = "METHOD"
     )]
     method: Option<String>,
+    /// The URL is an MCP server's: sell the calls of its tools, and nothing else
+    #[arg(long, env = "FREEHOLD_SELL_MCP", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    mcp: bool,
+    /// Sell this tool of an MCP server [default: all that aren't sold by themselves]
+    #[arg(long, env = "FREEHOLD_SELL_TOOL", hide_env = true, value_name = "NAME")]
+    tool: Option<String>,
     /// What the price is for
     #[arg(long, env = "FREEHOLD_SELL_PER", hide_env = true, value_name = "UNIT")]
     #[arg(value_enum, default_value_t = Per::Call, ignore_case = true)]
@@ -99,6 +107,15 @@ struct Terms {
     )]
     #[arg(value_parser = deposit)]
     deposit: Option<u64>,
+    /// Let buyers haggle: floor=3sat,rounds=5,tactic=linear (or fixed, boulware-2, conceder-3…)
+    #[arg(
+        long,
+        env = "FREEHOLD_SELL_HAGGLE",
+        hide_env = true,
+        value_name = "TERMS"
+    )]
+    #[arg(value_parser = haggle)]
+    haggle: Option<Haggle>,
 }
 
 /// What the price is for.
@@ -133,6 +150,24 @@ fn deposit(text: &str) -> std::result::Result<u64, String> {
     match text {
         "0" | "0sat" => Ok(0),
         text => amount::sat(text),
+    }
+}
+
+/// Reads `floor=3sat,rounds=5,tactic=linear`; the floor is needed.
+fn haggle(text: &str) -> std::result::Result<Haggle, String> {
+    let mut haggle = Haggle::new(0);
+    for part in text.split(',') {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        match name.trim() {
+            "floor" => haggle.floor_sat = amount::sat(value)?,
+            "rounds" => haggle.rounds = value.parse().map_err(|_| format!("rounds={value}"))?,
+            "tactic" => haggle.tactic = value.parse().map_err(|error| format!("{error}"))?,
+            other => return Err(format!("{other:?} isn't known: write floor=3sat,rounds=5")),
+        }
+    }
+    match haggle.floor_sat {
+        0 => Err("a floor is needed, such as floor=3sat".to_owned()),
+        _ => Ok(haggle),
     }
 }
 
@@ -174,6 +209,8 @@ impl Terms {
             free_per_day: self.free.unwrap_or(0),
             description: self.description,
             deposit_sat: self.deposit,
+            haggle: self.haggle,
+            tools: (self.mcp || self.tool.is_some()).then_some(Tools { name: self.tool }),
         })
     }
 }
@@ -184,6 +221,13 @@ fn sold(client: &Client, offer: &Offer) -> String {
         0 => "no sessions".to_owned(),
         sat => format!("{sat} sat"),
     };
+    let haggle = match &offer.haggle {
+        None => "no".to_owned(),
+        Some(haggle) => format!(
+            "down to {} sat in {} rounds, {}",
+            haggle.floor_sat, haggle.rounds, haggle.tactic
+        ),
+    };
     pairs(&[
         ("id", offer.id.clone()),
         ("sold at", format!("{node} below {}", offer.path)),
@@ -193,12 +237,18 @@ fn sold(client: &Client, offer: &Offer) -> String {
             format!("{} sat a {}", offer.price_sat, offer.unit.as_str()),
         ),
         ("deposit", deposit),
+        ("haggling", haggle),
     ])
 }
 
 fn listed(offers: Vec<Offer>) -> String {
     let row = |offer: Offer| {
-        let method = offer.method.unwrap_or_else(|| "any".to_owned());
+        let method = match offer.tools {
+            Some(tools) => tools
+                .name
+                .map_or("tools".to_owned(), |name| format!("tool {name}")),
+            None => offer.method.unwrap_or_else(|| "any".to_owned()),
+        };
         let price = format!("{} sat a {}", offer.price_sat, offer.unit.as_str());
         [offer.id, method, offer.path, price, offer.upstream]
     };
@@ -218,4 +268,29 @@ fn sessions(sessions: Vec<SessionView>) -> String {
     };
     let rows = sessions.into_iter().map(row).collect();
     table(["opened", "offer", "state", "deposit", "spent"], rows)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_to_haggle_by_are_read() {
+        let read = haggle("floor=3sat,rounds=4,tactic=conceder-2").unwrap();
+        assert_eq!((read.floor_sat, read.rounds), (3, 4));
+        assert_eq!(read.tactic.to_string(), "conceder-2");
+        assert_eq!(haggle("floor=7").unwrap(), Haggle::new(7));
+        for text in [
+            "",
+            "rounds=3",
+            "floor",
+            "floor=0",
+            "floor=3,rounds=x",
+            "floor=3,x=1",
+            "floor=3,tactic=x",
+        ] {
+            assert!(haggle(text).is_err(), "{text}");
+        }
+    }
 }

@@ -105,6 +105,7 @@ impl Buyer {
             max_sat: Some(self.terms.max_sat),
             rails: self.terms.rails.clone(),
             timeout_s: None,
+            bidding: None,
             purse: Some(self.terms.purse.clone()),
         })
     }

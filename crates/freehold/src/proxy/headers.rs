@@ -10,6 +10,8 @@ use crate::hop_by_hop;
 
 pub const X_CASHU: HeaderName = HeaderName::from_static("x-cashu");
 pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment");
+pub const PAYMENT_BID: HeaderName = HeaderName::from_static("payment-bid");
+const PAYMENT_OFFER: HeaderName = HeaderName::from_static("payment-offer");
 const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -81,6 +83,7 @@ pub fn to_upstream(
         header::HOST,
         X_CASHU,
         ACCEPT_PAYMENT,
+        PAYMENT_BID,
         header::EXPECT,
         FORWARDED_FOR,
         FORWARDED_HOST,
@@ -122,6 +125,7 @@ pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
     );
     headers.remove(X_CASHU);
     headers.remove(PAYMENT_RECEIPT);
+    headers.remove(PAYMENT_OFFER);
     let prefix = format!("{COOKIE}=");
     retain(headers, &header::SET_COOKIE, |value| {
         !value.trim_start().starts_with(&prefix)

@@ -1,10 +1,11 @@
 //! What is sold beside the model: requests that pass the node's door go to the owner's other services.
 //!
-//! `headers.rs` says what passes, `upstream.rs` has the connections, `meter.rs` counts minutes and bytes,
+//! `mcp.rs` is for MCP servers, of which only some calls cost something. `headers.rs` says what passes, `upstream.rs` has the connections, `meter.rs` counts minutes and bytes,
 //! `socket.rs` joins web sockets.
 
 mod body;
 mod headers;
+mod mcp;
 mod meter;
 mod socket;
 mod upstream;
@@ -50,6 +51,9 @@ async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
             None => Err(not_found(request.uri().clone()).await),
         };
     };
+    if offer.tools.is_some() {
+        return mcp::serve(app, request, call, offer).await;
+    }
     match app.node.enter(offer, call).await? {
         Entry::Answer(answer) => Ok(answered(answer)),
         Entry::Pass(pass) => forward(app, request, *pass).await,
@@ -73,9 +77,15 @@ pub fn call(request: &Request) -> Call {
             .chain(of(&headers::X_CASHU, "X-Cashu"))
             .collect(),
         accept_payment: first(&headers::ACCEPT_PAYMENT),
+        bid: only(texts(headers, &headers::PAYMENT_BID)),
         address: address(request),
         is_owner: false,
     }
+}
+
+/// The one line of a header; several are none.
+fn only(mut lines: Vec<String>) -> Option<String> {
+    lines.pop().filter(|_| lines.is_empty())
 }
 
 /// Whether one of the credentials is the owner's. What isn't ours is the upstream's to judge.

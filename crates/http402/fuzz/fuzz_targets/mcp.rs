@@ -9,8 +9,10 @@ fuzz_target!(|text: &str| {
         return;
     };
     _ = mcp::receipt(&value);
+    _ = mcp::www_authenticate(&value);
+    assert_eq!(mcp::credential(&mcp::without_credential(value.clone())), Ok(None));
     for challenge in mcp::challenges(&value) {
-        let error = mcp::refused(&[challenge.clone()], &http402::mpp::Error::PreimageInvalid);
+        let error = mcp::refused(&[challenge.clone()], "preimage_invalid", "");
         if let Ok(error) = error {
             assert_eq!(mcp::challenges(&error), [challenge]);
         }

@@ -20,6 +20,7 @@ fuzz_target!(|text: &str| {
         price_sat: 1,
         description: None,
         network: None,
+        agreed: None,
     };
     for header in [text.to_owned(), format!("Payment {}", to_base64url(text))] {
         let decision = charge.decide(&keys, Some(&header), b"", 0);

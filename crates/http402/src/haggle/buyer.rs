@@ -106,12 +106,18 @@ impl Buyer {
         }))
     }
 
+    /// The seller's last offer, as long as it is firm. A buyer that would pay the list price rather than leave takes this
+    /// instead: it asks no more.
+    pub fn last_offer(&self, now_unix_s: u64) -> Option<Offer> {
+        self.last_offer
+            .filter(|offer| now_unix_s < offer.terms.expires_unix_s)
+    }
+
     /// The last offer, if it is worth its price and still firm.
     fn take_last(&self, now_unix_s: u64) -> Step {
         let limit_msat = self.plan.limit_total_msat();
-        self.last_offer
+        self.last_offer(now_unix_s)
             .filter(|offer| offer.terms.price_msat <= limit_msat)
-            .filter(|offer| now_unix_s < offer.terms.expires_unix_s)
             .map_or(Step::Leave, Step::Take)
     }
 

@@ -3,7 +3,8 @@
 //! They borrow the syntax of challenges (RFC 9110): a verb, and parameters.
 
 use super::{
-    Error, Offer, OfferId, PRICE_MSAT_MAX, QUANTITY_MAX, ROUNDS_MAX, Terms, VALUE_BYTES_MAX,
+    Error, Offer, OfferId, PAYMENT_OFFER, PRICE_MSAT_MAX, QUANTITY_MAX, ROUNDS_MAX, Terms,
+    VALUE_BYTES_MAX,
 };
 use crate::base64::{from_base64, to_base64url};
 use crate::www_authenticate::{self, Challenge};
@@ -128,6 +129,16 @@ impl Answer {
             }
             _ => Err(Error::Malformed("it begins with no known word")),
         }
+    }
+
+    /// The one answer among the headers of a response. None, several and what can't be read are no answer.
+    pub fn find<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
+        let named = headers
+            .into_iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(PAYMENT_OFFER));
+        let mut values = named.map(|(_, value)| value);
+        let value = values.next().filter(|_| values.next().is_none())?;
+        Self::parse(value).ok()
     }
 
     /// The `Payment-Offer` value.

@@ -1,5 +1,10 @@
 //! How fast a side gives way from its first price to its last.
 
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 use super::Error;
 
 /// Time-dependent tactics (Faratin, Sierra and Jennings 1998), in whole numbers:
@@ -7,7 +12,8 @@ use super::Error;
 ///
 /// With `t` from 0 in the first round to 1 in the last, a side has given way by
 /// the share `t^k` (Boulware), `t` (linear), or `1 - (1 - t)^k` (conceder).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Tactic {
     /// Never gives way.
     Fixed,
@@ -48,6 +54,68 @@ impl Tactic {
             first - moved
         } else {
             first + moved
+        }
+    }
+}
+
+/// `fixed`, `linear`, `boulware-2` or `conceder-3`.
+impl fmt::Display for Tactic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed => f.write_str("fixed"),
+            Self::Linear => f.write_str("linear"),
+            Self::Boulware(k) => write!(f, "boulware-{k}"),
+            Self::Conceder(k) => write!(f, "conceder-{k}"),
+        }
+    }
+}
+
+impl FromStr for Tactic {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let known = (2..=4).flat_map(|k| [Self::Boulware(k), Self::Conceder(k)]);
+        let mut known = [Self::Fixed, Self::Linear].into_iter().chain(known);
+        known
+            .find(|tactic| tactic.to_string() == text)
+            .ok_or(Error::LimitsInvalid(
+                "a tactic is fixed, linear, or boulware or conceder with -2, -3 or -4",
+            ))
+    }
+}
+
+impl TryFrom<String> for Tactic {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Tactic> for String {
+    fn from(tactic: Tactic) -> Self {
+        tactic.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tactic_has_one_spelling() {
+        for text in ["fixed", "linear", "boulware-2", "boulware-4", "conceder-3"] {
+            assert_eq!(text.parse::<Tactic>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "Linear",
+            "boulware",
+            "boulware-1",
+            "conceder-5",
+            "fixed ",
+        ] {
+            assert!(text.parse::<Tactic>().is_err(), "{text}");
         }
     }
 }

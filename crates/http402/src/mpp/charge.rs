@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     CHARGE, Challenge, ChallengeKeys, ChargeRequest, Credential, Error, InvoiceHead, LIGHTNING,
     MethodDetails, PaymentHash, Preimage, Receipt, SAT, canonical_json, content_digest,
-    from_base64url, from_rfc3339, to_base64url, to_rfc3339,
+    from_rfc3339, to_base64url, to_rfc3339,
 };
+use crate::haggle::OfferId;
 
 /// What is sold for one Lightning payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,9 @@ pub struct ChargeOffer {
     pub description: Option<String>,
     /// The network's name, such as `mainnet`.
     pub network: Option<String>,
+    /// What the price was agreed on in, if it was haggled over: the challenge is bound to that instead of `id`, which
+    /// the agreement is for.
+    pub agreed: Option<OfferId>,
 }
 
 /// An invoice of the seller's own node.
@@ -113,9 +118,16 @@ impl ChargeOffer {
             expires: Some(to_rfc3339(invoice.expires_at_s)),
             digest: body.map(content_digest),
             description: self.description.clone(),
-            opaque: Some(Opaque::encode(&self.id)?),
+            opaque: Some(self.opaque()?),
             ..Challenge::default()
         })
+    }
+
+    fn opaque(&self) -> Result<String, Error> {
+        match &self.agreed {
+            Some(agreed) => Ok(agreed.to_mpp_opaque()),
+            None => opaque(&self.id),
+        }
     }
 
     /// Decides on a request by its `Authorization` header, if that is of this scheme, and its body.
@@ -145,10 +157,11 @@ impl ChargeOffer {
         body: &[u8],
         now_s: u64,
     ) -> Result<Paid, Error> {
-        let challenge = completed(&credential.challenge, &self.id)?;
+        let opaque = self.opaque()?;
+        let challenge = completed(&credential.challenge, &opaque);
         let challenge = with_digest(keys, challenge, body);
         let challenge = challenge.as_ref();
-        check_ours(keys, challenge, &self.realm, &self.id)?;
+        check_ours(keys, challenge, &self.realm, &opaque)?;
         if challenge.method != LIGHTNING || challenge.intent != CHARGE {
             return Err(Error::ChallengeElsewhere);
         }
@@ -187,18 +200,14 @@ impl ChargeOffer {
 ///
 /// Clients in use echo the required parameters and `expires`, and drop the others. We know what we would have
 /// written, and the id, which covers it, is right only if we did.
-pub(super) fn completed<'a>(
-    challenge: &'a Challenge,
-    offer_id: &str,
-) -> Result<Cow<'a, Challenge>, Error> {
+pub(super) fn completed<'a>(challenge: &'a Challenge, opaque: &str) -> Cow<'a, Challenge> {
     if challenge.opaque.is_some() {
-        return Ok(Cow::Borrowed(challenge));
+        return Cow::Borrowed(challenge);
     }
-    let opaque = Some(Opaque::encode(offer_id)?);
-    Ok(Cow::Owned(Challenge {
-        opaque,
+    Cow::Owned(Challenge {
+        opaque: Some(opaque.to_owned()),
         ..challenge.clone()
-    }))
+    })
 }
 
 /// The same for `digest`: that of the body at hand, unless the challenge is right without one.
@@ -222,11 +231,11 @@ pub(super) fn check_ours(
     keys: &ChallengeKeys,
     challenge: &Challenge,
     realm: &str,
-    offer_id: &str,
+    opaque: &str,
 ) -> Result<(), Error> {
     keys.verify(challenge)?;
     // From here on it is our own text.
-    if challenge.realm != realm || Opaque::decode(challenge).as_deref() != Some(offer_id) {
+    if challenge.realm != realm || challenge.opaque.as_deref() != Some(opaque) {
         return Err(Error::ChallengeElsewhere);
     }
     Ok(())
@@ -240,26 +249,9 @@ pub(super) fn has_expired(challenge: &Challenge, now_s: u64) -> bool {
         .is_some_and(|expires_at_s| now_s > expires_at_s)
 }
 
-/// What we have a buyer echo: which offer it was.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Opaque {
-    offer: String,
-}
-
-impl Opaque {
-    pub(super) fn encode(offer_id: &str) -> Result<String, Error> {
-        let opaque = Self {
-            offer: offer_id.to_owned(),
-        };
-        canonical_json(&opaque)
-            .map(to_base64url)
-            .ok_or(Error::OfferInvalid("its id cannot be written"))
-    }
-
-    fn decode(challenge: &Challenge) -> Option<String> {
-        let json = from_base64url(challenge.opaque.as_deref()?)?;
-        serde_json::from_slice::<Self>(&json)
-            .ok()
-            .map(|opaque| opaque.offer)
-    }
+/// What we have a buyer echo: which offer it was, as base64url of canonical JSON.
+pub(super) fn opaque(offer_id: &str) -> Result<String, Error> {
+    canonical_json(&json!({ "offer": offer_id }))
+        .map(to_base64url)
+        .ok_or(Error::OfferInvalid("its id cannot be written"))
 }

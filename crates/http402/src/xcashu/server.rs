@@ -61,21 +61,32 @@ impl Offer {
             .map(|mint| normalize_mint_url(mint.as_ref()))
             .collect::<Option<Vec<_>>>()
             .ok_or(Error::OfferInvalid("a mint is not an HTTP address"))?;
-        let request = PaymentRequest {
-            amount: Some(price_sat),
-            unit: Some(unit.to_owned()),
+        let offer = Self {
+            price_sat,
+            unit: unit.to_owned(),
             mints,
+            challenge: String::new(),
+        };
+        offer.encoded(None)
+    }
+
+    /// The same under an id (NUT-18 `i`), such as that of an offer that was agreed on.
+    pub fn with_id(self, id: &str) -> Result<Self, Error> {
+        self.encoded(Some(id.to_owned()))
+    }
+
+    fn encoded(self, id: Option<String>) -> Result<Self, Error> {
+        let request = PaymentRequest {
+            amount: Some(self.price_sat),
+            id,
+            unit: Some(self.unit.clone()),
+            mints: self.mints.clone(),
             ..PaymentRequest::default()
         };
         let challenge = request
             .encode()
             .map_err(|_| Error::OfferInvalid("it names too many mints for a header"))?;
-        Ok(Self {
-            price_sat,
-            unit: unit.to_owned(),
-            mints: request.mints,
-            challenge,
-        })
+        Ok(Self { challenge, ..self })
     }
 
     /// What the request costs at most.

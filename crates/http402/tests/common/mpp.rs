@@ -53,6 +53,7 @@ pub fn charge_offer() -> ChargeOffer {
         price_sat: 100,
         description: None,
         network: Some("mainnet".to_owned()),
+        agreed: None,
     }
 }
 

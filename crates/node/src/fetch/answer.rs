@@ -53,15 +53,18 @@ pub(super) fn was_interrupted(answer: &HttpAnswer) -> bool {
 
 /// The last few events of a stream, newest first; none if it isn't one.
 fn last_events(answer: &HttpAnswer) -> Vec<Value> {
+    events(answer).take(8).collect()
+}
+
+/// The events of a stream that are JSON on one line, newest first; none if it isn't one.
+pub(super) fn events(answer: &HttpAnswer) -> impl Iterator<Item = Value> {
     let is_stream = has_type(answer, "text/event-stream");
     let text = std::str::from_utf8(&answer.body).unwrap_or_default();
     text.lines()
         .rev()
-        .filter(|_| is_stream)
+        .filter(move |_| is_stream)
         .filter_map(|line| line.strip_prefix("data:"))
-        .take(8)
         .filter_map(|data| serde_json::from_str(data.trim()).ok())
-        .collect()
 }
 
 fn has_type(answer: &HttpAnswer, wanted: &str) -> bool {
@@ -79,6 +82,7 @@ mod tests {
             status: 200,
             headers,
             body: body.as_bytes().to_vec(),
+            carrier: super::super::Carrier::Headers,
         }
     }
 

@@ -7,7 +7,7 @@ use http402::l402;
 use reqwest::Url;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{Credential, FetchRequest, HttpAnswer, Payment, Protocol, Spender, send};
+use super::{Carrier, Credential, FetchRequest, HttpAnswer, Payment, Protocol, Spender, send};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms, now_s};
 
@@ -92,7 +92,7 @@ impl Node {
             self.forget_credential(payment_id).await?;
             return Ok(Cached::None);
         };
-        let credential = Some(Credential::authorization(authorization));
+        let credential = Some(Credential::authorization(Carrier::Headers, authorization));
         let answer = send(&self.inner.http, request, credential).await?;
         if !matches!(answer.status, 401 | 402) {
             return Ok(Cached::Answered(answer));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
 
+use super::carrier::Carrier;
 use super::{FetchRequest, Fetched};
 use crate::error::{NodeError, Result};
 
@@ -21,6 +22,8 @@ pub(super) struct HttpAnswer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Where its challenges were, if it asks for a payment.
+    pub carrier: Carrier,
 }
 
 impl HttpAnswer {
@@ -29,6 +32,7 @@ impl HttpAnswer {
             status,
             headers,
             body,
+            ..
         } = self;
         Fetched {
             status,
@@ -60,6 +64,8 @@ pub(crate) fn client() -> Result<Client> {
 
 /// A header that pays, or proves that it was paid. A secret.
 pub(super) struct Credential<'a> {
+    pub carrier: Carrier,
+    /// The header that has it, or would have it.
     pub name: HeaderName,
     pub value: &'a str,
 }
@@ -67,18 +73,24 @@ pub(super) struct Credential<'a> {
 impl<'a> Credential<'a> {
     /// Ecash.
     pub const fn token(value: &'a str) -> Self {
-        let name = HeaderName::from_static("x-cashu");
-        Self { name, value }
+        Self {
+            carrier: Carrier::Headers,
+            name: HeaderName::from_static("x-cashu"),
+            value,
+        }
     }
 
     /// The proof of a payment over Lightning.
-    pub const fn authorization(value: &'a str) -> Self {
-        let name = AUTHORIZATION;
-        Self { name, value }
+    pub const fn authorization(carrier: Carrier, value: &'a str) -> Self {
+        Self {
+            carrier,
+            name: AUTHORIZATION,
+            value,
+        }
     }
 }
 
-/// Sends the request, with a credential if it is to be paid for. It goes where the request says and nowhere else.
+/// Sends the request, with a credential in its header.
 pub(super) async fn send(
     client: &Client,
     request: &FetchRequest,
@@ -102,7 +114,7 @@ pub(super) async fn send(
         };
         headers.append(name, value);
     }
-    if let Some(Credential { name, value }) = credential {
+    if let Some(Credential { name, value, .. }) = credential {
         let value = HeaderValue::from_str(value);
         let mut value = value.map_err(|_| bad("the credential".into()))?;
         value.set_sensitive(true);
@@ -129,6 +141,7 @@ pub(super) async fn send(
         status: response.status().as_u16(),
         headers: text_headers(response.headers()).ok_or_else(|| too_long("head"))?,
         body: Vec::new(),
+        carrier: Carrier::Headers,
     };
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if answer.body.len() + chunk.len() > BODY_BYTES_MAX {

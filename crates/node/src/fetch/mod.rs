@@ -1,8 +1,10 @@
 //! The paying side: a request that meets a 402 is paid for from a purse, once.
 
 mod answer;
+mod carrier;
 mod credentials;
 mod drive;
+mod haggle;
 mod http;
 mod invoice;
 mod payment;
@@ -20,6 +22,7 @@ mod ways;
 
 use std::time::Duration;
 
+use http402::haggle::{Bid, Offer};
 use serde::Serialize;
 use uuid::Uuid;
 use wallet::MSAT_PER_SAT;
@@ -30,9 +33,11 @@ use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms, now_s};
 
+use carrier::{Carrier, send};
 use credentials::Cached;
+pub use haggle::Bidding;
 pub(crate) use http::client as http_client;
-use http::{Credential, HttpAnswer, send};
+use http::{Credential, HttpAnswer};
 use invoice::Wallet;
 pub use payment::PaymentView;
 use payment::{Payment, PaymentState};
@@ -79,6 +84,8 @@ pub struct FetchRequest {
     pub rails: Vec<Protocol>,
     /// How long to wait for one answer, ten minutes at most and by default.
     pub timeout_s: Option<u64>,
+    /// How to bid for a lower price; not at all if nothing is said.
+    pub bidding: Option<Bidding>,
 }
 
 impl FetchRequest {
@@ -163,18 +170,25 @@ impl Node {
             payment.must_match(&spender, &request)?;
             return self.drive_again(payment, spender).await;
         }
-        let first = match self.with_cached(&spender, &request).await? {
+        let (first, agreed) = match self.with_cached(&spender, &request).await? {
             Cached::Answered(answer) => return Ok(answer.into_fetched()),
-            Cached::Refused(refusal) if refusal.status == 402 => refusal,
-            Cached::Refused(_) | Cached::None => send(&self.inner.http, &request, None).await?,
+            Cached::Refused(refusal) if refusal.status == 402 && request.bidding.is_none() => {
+                (refusal, None)
+            }
+            Cached::Refused(_) | Cached::None => self.ask(&request).await?,
         };
         if first.status != 402 {
             return Ok(first.into_fetched());
         }
-        let means = self.means(&spender, &request).await?;
+        let mut means = self.means(&spender, &request, agreed).await?;
+        // In a call's `_meta` a credential takes the place of nothing.
+        means.is_authorized &= first.carrier == Carrier::Headers;
         let rails = self.rails(&request);
         let way = ways::choose(&first.headers, &means, rails, request.max_sat)?;
-        let payment = Payment::new(id, spender, request, way, now_ms());
+        let mut payment = Payment::new(id, spender, request, way, now_ms());
+        payment.carrier = first.carrier;
+        let taken = agreed.map(|offer| haggle::header(&Bid::Take(offer)));
+        payment.request.headers.extend(taken);
         let payment = match payment.protocol.is_lightning() {
             true => self.note_invoice(payment, &first.headers).await?,
             false => self.reserve_ecash(payment).await?,
@@ -191,7 +205,12 @@ impl Node {
     }
 
     /// What can be paid with, as things stand.
-    async fn means(&self, spender: &Spender, request: &FetchRequest) -> Result<Means> {
+    async fn means(
+        &self,
+        spender: &Spender,
+        request: &FetchRequest,
+        agreed: Option<Offer>,
+    ) -> Result<Means> {
         let wallet = self.invoice_wallet(spender).await?;
         let pays_itself = match wallet {
             Some(Wallet::Channels) => true,
@@ -218,6 +237,7 @@ impl Node {
             lightning: wallet.map(|_| self.inner.config.network.chain()),
             is_authorized: request.has_header("authorization"),
             body: request.body.clone().unwrap_or_default(),
+            agreed,
             now_s: now_s(),
         })
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::rows::to_json;
 use super::ways::{Bill, Way};
-use super::{FetchRequest, HttpAnswer, Protocol, Spender};
+use super::{Carrier, FetchRequest, HttpAnswer, Protocol, Spender};
 use crate::error::{NodeError, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(super) struct Payment {
     pub request: FetchRequest,
     pub request_sha256: String,
     pub protocol: Protocol,
+    /// Where the challenge was, and the credential goes.
+    pub carrier: Carrier,
     /// What the token is worth, or the invoice asks for.
     pub amount_sat: u64,
     /// What making it, or the way there, cost.
@@ -125,6 +127,7 @@ impl Payment {
             spender,
             request,
             protocol: way.protocol,
+            carrier: Carrier::Headers,
             amount_sat: way.amount_sat,
             fee_sat: 0,
             bill: way.bill,

@@ -170,6 +170,7 @@ mod tests {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            carrier: super::super::Carrier::Headers,
         });
         let db = Db::in_memory().unwrap();
         db.write(move |tx| -> Result<Mode> {

@@ -6,7 +6,7 @@ use wallet::purse::PurseName;
 
 use super::payment::{Payment, PaymentState, PaymentView};
 use super::ways::Bill;
-use super::{FetchRequest, HttpAnswer, Protocol, Spender, credentials};
+use super::{Carrier, FetchRequest, HttpAnswer, Protocol, Spender, credentials};
 use crate::error::{NodeError, Result};
 
 /// With ecash `reserved` → `paying` → `answered` → `settled`, or `voided` when the money came back; over Lightning
@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS payments (
     payment_hash     TEXT,
     expires_s        INTEGER,
     fee_max_sat      INTEGER,
-    sealed           BLOB
+    sealed           BLOB,
+    carrier          TEXT NOT NULL DEFAULT 'headers'
 ) STRICT;
 ";
 /// An invoice buys for one request: a seller that shows it twice is paid once.
@@ -70,6 +71,12 @@ pub(crate) fn create_tables(db: &Connection) -> Result<()> {
         )?;
     }
     db.execute_batch(TABLE)?;
+    let carrier = "SELECT count(*) FROM pragma_table_info('payments') WHERE name = 'carrier'";
+    if count(carrier)? == 0 {
+        db.execute_batch(
+            "ALTER TABLE payments ADD COLUMN carrier TEXT NOT NULL DEFAULT 'headers'",
+        )?;
+    }
     db.execute_batch(INDICES)?;
     Ok(db.execute_batch(credentials::SCHEMA)?)
 }
@@ -83,8 +90,8 @@ impl Payment {
         let bill = self.bill.as_ref();
         db.execute(
             "INSERT INTO payments (id, state, purse, method, url, request_headers, request_body, request_sha256,
-             amount_sat, created_ms, protocol, invoice, payment_hash, expires_s, fee_max_sat, sealed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             amount_sat, created_ms, protocol, invoice, payment_hash, expires_s, fee_max_sat, sealed, carrier)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
             params![
                 &self.id,
                 self.state.as_str(),
@@ -102,6 +109,7 @@ impl Payment {
                 bill.map(|bill| clamp(bill.expires_s)),
                 self.fee_max_sat.map(clamp),
                 &self.sealed,
+                self.carrier.as_str(),
             ],
         )?;
         Ok(())
@@ -221,7 +229,7 @@ fn from_json(json: Option<String>) -> Vec<(String, String)> {
 const COLUMNS: &str = "id, state, purse, method, url, request_headers, request_body,
     request_sha256, amount_sat, fee_sat, operation, token, status, headers, body, change_token,
     spent_sat, receipt_id, error, created_ms, protocol, invoice, payment_hash, expires_s,
-    fee_max_sat, sealed";
+    fee_max_sat, sealed, carrier";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
     let state: String = row.get(1)?;
@@ -235,12 +243,14 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         ),
     };
     let (operation, protocol): (Option<String>, String) = (row.get(10)?, row.get(20)?);
+    let carrier: String = row.get(26)?;
     let status: Option<u16> = row.get(12)?;
     let (headers, body) = (from_json(row.get(13)?), row.get::<_, Option<Vec<u8>>>(14)?);
     let answer = status.map(|status| HttpAnswer {
         status,
         headers,
         body: body.unwrap_or_default(),
+        carrier: Carrier::Headers,
     });
     Ok(Payment {
         id: row.get(0)?,
@@ -267,6 +277,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         may_begin: false,
         created_ms: row.get(19)?,
         protocol: protocol.parse().unwrap_or(Protocol::XCashu),
+        carrier: Carrier::parse(&carrier),
         bill: bill(row)?,
         fee_max_sat: row.get(24)?,
         sealed: row.get(25)?,

@@ -48,6 +48,7 @@ fn charge(payment_hash: [u8; 32], body: Option<&[u8]>) -> (String, String) {
         price_sat: COFFEE_SAT,
         description: None,
         network: Some("mainnet".into()),
+        agreed: None,
     };
     let invoice = Invoice {
         bolt11: COFFEE.into(),
@@ -78,6 +79,7 @@ fn means() -> Means {
         lightning: Some(Network::Bitcoin),
         is_authorized: false,
         body: Vec::new(),
+        agreed: None,
         now_s: THEN_S,
     }
 }
@@ -362,6 +364,7 @@ fn a_table_from_before_lightning_is_changed_in_place() {
 #[test]
 fn paying_for_nothing_is_told_as_what_it_is() {
     use super::HttpAnswer;
+    use super::carrier::Carrier;
     let mut paid = payment("a", Protocol::L402);
     paid.state = PaymentState::Settled;
     let answers = [
@@ -377,6 +380,7 @@ fn paying_for_nothing_is_told_as_what_it_is() {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            carrier: Carrier::Headers,
         });
         let told = paid
             .was_for_nothing()

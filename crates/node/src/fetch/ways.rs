@@ -5,6 +5,7 @@ use std::time::Duration;
 use bitcoin::Network;
 use http402::Error;
 use http402::choose::{self, Buyer, Choice, Kind, Lightning, Mint, Way as Offered};
+use http402::haggle::Offer;
 use http402::mpp::{self, InvoiceHead, Preimage, Quote};
 use sha2::{Digest as _, Sha256};
 use wallet::lightning::{LightningError, Payable};
@@ -41,6 +42,8 @@ pub(super) struct Means {
     pub is_authorized: bool,
     /// The request's body, which a challenge may be for.
     pub body: Vec<u8>,
+    /// The seller's offer that was taken, if the price was haggled over.
+    pub agreed: Option<Offer>,
     /// Now, Unix seconds.
     pub now_s: u64,
 }
@@ -66,6 +69,7 @@ impl Means {
             lightning,
             mints: vec![mint],
             request_max_sat: max_sat,
+            agreed: self.agreed,
             ..Buyer::default()
         }
     }
@@ -76,6 +80,7 @@ impl Means {
             choose::Error::L402(error) => error.into(),
             choose::Error::Payment(error) => error.into(),
             choose::Error::XCashu(error) => error.into(),
+            choose::Error::Agreed(error) => error.into(),
             choose::Error::Invoice(why) => LightningError::InvoiceInvalid(why.into()).into(),
             choose::Error::AboveLimit { cost_sat, max_sat } => Error::PriceAboveLimit {
                 amount_sat: cost_sat,
@@ -266,6 +271,19 @@ fn bill(way: &Offered, means: &Means) -> Result<(u64, Bill)> {
         expires_s: expires.as_secs(),
     };
     Ok((amount_msat.div_ceil(MSAT_PER_SAT), bill))
+}
+
+/// Whether any challenge is bound to an offer.
+pub(super) fn is_bound(headers: &Headers, offer: Offer) -> bool {
+    let buyer = Buyer {
+        agreed: Some(offer),
+        request_max_sat: u64::MAX,
+        ..Buyer::default()
+    };
+    let (open, closed) = choose::choose(&pairs(headers), &buyer, 0);
+    // What else stands against it is for the choice among them to say.
+    let is_other = |(_, error): &(Kind, choose::Error)| !matches!(error, choose::Error::Agreed(_));
+    !open.is_empty() || closed.iter().any(is_other)
 }
 
 /// The headers of an answer that a credential is made of later.

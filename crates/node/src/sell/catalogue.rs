@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::{Connection, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::offer::{NewOffer, Offer, Unit};
 use super::{SellError, Selling};
@@ -22,9 +24,22 @@ CREATE TABLE IF NOT EXISTS offers (
     free_per_day   INTEGER NOT NULL,
     description    TEXT NOT NULL,
     deposit_sat    INTEGER NOT NULL,
-    created_ms     INTEGER NOT NULL
+    created_ms     INTEGER NOT NULL,
+    haggle         TEXT,
+    tools          TEXT
 ) STRICT;
 ";
+
+/// Adds what offers didn't have at first.
+pub(crate) fn widen(db: &Connection) -> Result<()> {
+    for column in ["haggle", "tools"] {
+        let find = "SELECT count(*) FROM pragma_table_info('offers') WHERE name = ?1";
+        if db.query_row(find, [column], |row| row.get::<_, u32>(0))? == 0 {
+            db.execute_batch(&format!("ALTER TABLE offers ADD COLUMN {column} TEXT"))?;
+        }
+    }
+    Ok(())
+}
 
 /// How many offers there may be: each request looks through them.
 const OFFERS_MAX: usize = 256;
@@ -42,6 +57,15 @@ impl Catalogue {
         let all = self.all();
         let mut covering = all.iter().filter(|offer| offer.covers(method, path));
         covering.next().cloned()
+    }
+
+    /// What a tool is sold by at the same path as another offer of tools.
+    pub fn find_tool(&self, beside: &Offer, name: &str) -> Option<Arc<Offer>> {
+        let sells = |offer: &&Arc<Offer>| {
+            let tools = offer.tools.as_ref();
+            offer.path == beside.path && tools.is_some_and(|tools| tools.has(name))
+        };
+        self.all().iter().find(sells).cloned()
     }
 
     fn set(&self, offers: Vec<Offer>) {
@@ -119,8 +143,8 @@ impl Node {
 fn insert(db: &Connection, offer: &Offer) -> Result<()> {
     db.execute(
         "INSERT OR REPLACE INTO offers (id, upstream, path, method, price_sat, unit, calls, free_per_day, description,
-             deposit_sat, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             deposit_sat, created_ms, haggle, tools)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         (
             &offer.id,
             &offer.upstream,
@@ -133,6 +157,8 @@ fn insert(db: &Connection, offer: &Offer) -> Result<()> {
             &offer.description,
             offer.deposit_sat,
             offer.created_ms,
+            to_json(offer.haggle.as_ref()),
+            to_json(offer.tools.as_ref()),
         ),
     )?;
     Ok(())
@@ -140,7 +166,8 @@ fn insert(db: &Connection, offer: &Offer) -> Result<()> {
 
 fn list(db: &Connection) -> Result<Vec<Offer>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, upstream, path, method, price_sat, unit, calls, free_per_day, description, deposit_sat, created_ms
+        "SELECT id, upstream, path, method, price_sat, unit, calls, free_per_day, description, deposit_sat, created_ms,
+             haggle, tools
          FROM offers ORDER BY id",
     )?;
     let rows = statement.query_map([], read)?;
@@ -161,5 +188,16 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Offer> {
         description: row.get(8)?,
         deposit_sat: row.get(9)?,
         created_ms: row.get(10)?,
+        haggle: from_json(row.get(11)?),
+        tools: from_json(row.get(12)?),
+        agreed: None,
     })
+}
+
+fn to_json<T: Serialize>(value: Option<&T>) -> Option<String> {
+    value.and_then(|value| serde_json::to_string(value).ok())
+}
+
+fn from_json<T: DeserializeOwned>(json: Option<String>) -> Option<T> {
+    json.and_then(|json| serde_json::from_str(&json).ok())
 }

@@ -106,6 +106,11 @@ impl Offer {
             ..Terms::new(&self.id)
         }
     }
+
+    /// What a macaroon is known by.
+    fn token_id(&self) -> [u8; 32] {
+        self.agreed.map_or_else(rand::random, |agreed| agreed.0)
+    }
 }
 
 /// How many calls were bought, as the macaroon says: the terms that were quoted hold.
@@ -127,11 +132,11 @@ pub(super) fn sat_bought(capabilities: Option<&[String]>) -> u64 {
 }
 
 impl Node {
-    /// What a request without a payment is answered: 402, and every way to pay.
+    /// What a request without a payment is answered: 402, and every way to pay. Without an address no invoice is made.
     pub(super) async fn ask_for_payment(
         &self,
         offer: &Offer,
-        address: IpAddr,
+        address: Option<IpAddr>,
         accept: Option<&str>,
     ) -> Answer {
         let price_sat = offer.price_sat;
@@ -156,7 +161,8 @@ impl Node {
     ) -> Answer {
         let mut answer = Answer::problem(error, Some(offer));
         if error.asks_for_payment() {
-            self.add_challenges(&mut answer, offer, address, None).await;
+            self.add_challenges(&mut answer, offer, Some(address), None)
+                .await;
         }
         answer
     }
@@ -166,7 +172,7 @@ impl Node {
         &self,
         answer: &mut Answer,
         offer: &Offer,
-        address: IpAddr,
+        address: Option<IpAddr>,
         accept: Option<&str>,
     ) {
         let mut l402 = None;
@@ -182,7 +188,7 @@ impl Node {
         let l402 = l402.filter(|_| accept.is_none());
         let x_cashu = match self.is_mint_closed() {
             true => None,
-            false => xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()]).ok(),
+            false => self.ecash_offer(offer).ok(),
         };
         let x_cashu = x_cashu.map(|offer| offer.challenge());
         let challenges = Challenges {
@@ -205,13 +211,14 @@ impl Node {
     async fn lightning_challenges(
         &self,
         offer: &Offer,
-        address: IpAddr,
+        address: Option<IpAddr>,
         accept: Option<&str>,
         l402: &mut Option<String>,
         payments: &mut Vec<Challenge>,
     ) -> Result<()> {
         let selling = &self.inner.selling;
-        let gets_invoice = || selling.bounds.invoice(address, now_ms());
+        let gets_invoice =
+            || address.is_some_and(|address| selling.bounds.invoice(address, now_ms()));
         if self.inner.cashier.is_none() || !gets_invoice() {
             return Ok(());
         }
@@ -219,7 +226,7 @@ impl Node {
         let hash = *invoice.payment_hash.as_bytes();
         let macaroon = selling
             .issuer
-            .mint(hash, rand::random(), &offer.terms())
+            .mint(hash, offer.token_id(), &offer.terms())
             .map_err(SellError::from)?;
         *l402 = Some(
             selling
@@ -295,6 +302,16 @@ impl Node {
             price_sat: offer.price_sat,
             description: Some(offer.description.clone()),
             network: Some(self.mpp_network().to_owned()),
+            agreed: offer.agreed,
+        }
+    }
+
+    /// A call, paid with ecash.
+    pub(super) fn ecash_offer(&self, offer: &Offer) -> Result<xcashu::Offer, http402::Error> {
+        let asked = xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()])?;
+        match &offer.agreed {
+            Some(agreed) => asked.with_id(&agreed.to_string()),
+            None => Ok(asked),
         }
     }
 

@@ -166,7 +166,10 @@ pub(super) fn chat(price_sat: u64) -> Offer {
         free_per_day: 0,
         description: "Answer of a local model".to_owned(),
         deposit_sat: DEPOSIT_SAT.max(price_sat.saturating_mul(10)),
+        haggle: None,
+        tools: None,
         created_ms: 0,
+        agreed: None,
     }
 }
 

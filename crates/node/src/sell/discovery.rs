@@ -48,6 +48,7 @@ impl Node {
     fn operations_of(&self, offer: &Offer) -> Vec<Operation> {
         let methods = match &offer.method {
             Some(method) => vec![method.clone()],
+            None if offer.tools.is_some() => vec!["POST".to_owned()],
             None => USUAL_METHODS.map(str::to_owned).to_vec(),
         };
         let operation = |http_method| Operation {
@@ -80,7 +81,13 @@ impl Node {
             (has_lightning, payment(mpp::LIGHTNING, mpp::CHARGE)),
             (true, Protocol::XCashu),
         ];
-        let open = ways.into_iter().filter(|(is_open, _)| *is_open);
+        // MCP carries `Payment` and nothing else.
+        let is_carried = |protocol: &Protocol| {
+            offer.tools.is_none() || matches!(protocol, Protocol::Payment { .. })
+        };
+        let open = ways
+            .into_iter()
+            .filter(|(is_open, protocol)| *is_open && is_carried(protocol));
         open.map(|(_, protocol)| discovery::Offer {
             protocol,
             price_sat: Some(offer.price_sat),

@@ -11,6 +11,7 @@ use rusqlite::Transaction;
 use serde_json::json;
 use wallet::cashier::books::{self, Holder};
 
+use super::haggle::Haggled;
 use super::pass::{Pass, Payer};
 use super::sessions::Acted;
 use super::uses::Use;
@@ -37,6 +38,8 @@ pub struct Call {
     pub credentials: Vec<(&'static str, String)>,
     /// Its `Accept-Payment` header.
     pub accept_payment: Option<String>,
+    /// Its `Payment-Bid` header, if it has one.
+    pub bid: Option<String>,
     /// Where it came from.
     pub address: IpAddr,
     /// True if the owner asks, who pays nothing.
@@ -66,19 +69,29 @@ impl Node {
     /// If the database, the mint or Lightning fail. What was taken is good at the next try.
     #[boxed]
     pub async fn enter(&self, offer: Arc<Offer>, call: Call) -> Result<Entry> {
-        let entered = match read(&call) {
-            Ok(presented) => self.let_in(&offer, &call, presented).await,
+        let haggled = self.haggle(offer, call.bid.as_deref());
+        let mut entry = self.enter_at(&haggled, &call).await?;
+        if let Entry::Answer(answer) = &mut entry {
+            answer.headers.extend(haggled.header());
+        }
+        Ok(entry)
+    }
+
+    async fn enter_at(&self, haggled: &Haggled, call: &Call) -> Result<Entry> {
+        let offer = &haggled.offer;
+        let entered = match read(call) {
+            Ok(presented) => self.let_in(haggled, call, presented).await,
             Err(error) => Err(error.into()),
         };
         match entered {
             Ok(entry) => Ok(entry),
             Err(NodeError::Sell(error)) => Ok(Entry::Answer(
-                self.refuse_call(&offer, call.address, &error).await,
+                self.refuse_call(offer, call.address, &error).await,
             )),
             Err(NodeError::PaymentUsed) => {
                 let error = SellError::PaymentUsed;
                 Ok(Entry::Answer(
-                    self.refuse_call(&offer, call.address, &error).await,
+                    self.refuse_call(offer, call.address, &error).await,
                 ))
             }
             Err(error) => Err(error),
@@ -101,7 +114,8 @@ impl Node {
         }
     }
 
-    async fn let_in(&self, offer: &Arc<Offer>, call: &Call, presented: Presented) -> Result<Entry> {
+    async fn let_in(&self, haggled: &Haggled, call: &Call, presented: Presented) -> Result<Entry> {
+        let offer = &haggled.offer;
         let pass = |payer, receipt| {
             Ok(Entry::Pass(Box::new(Pass::new(
                 self, offer, payer, receipt,
@@ -115,8 +129,10 @@ impl Node {
                     return pass(Payer::Nobody, None);
                 }
                 let accept = call.accept_payment.as_deref();
+                // Who haggles on pays none of these.
+                let address = (!haggled.goes_on()).then_some(call.address);
                 Ok(Entry::Answer(
-                    self.ask_for_payment(offer, call.address, accept).await,
+                    self.ask_for_payment(offer, address, accept).await,
                 ))
             }
             Presented::Macaroon(credential) => {
@@ -134,7 +150,7 @@ impl Node {
                 }
             }
             Presented::Payment(credential) => {
-                let (taken, receipt) = self.take_charge(offer, &credential).await?;
+                let (taken, receipt) = self.take_charge(haggled, &credential).await?;
                 pass(Payer::Lightning(taken), Some(receipt))
             }
             Presented::Ecash(token) => {
@@ -182,17 +198,25 @@ impl Node {
 
     async fn take_charge(
         &self,
-        offer: &Offer,
+        haggled: &Haggled,
         credential: &mpp::Credential,
     ) -> Result<(Use, Receipt)> {
-        // What the challenge quoted holds, whatever the price is now: all calls of an offer cost the same.
-        let quoted = mpp::ChargeOffer {
-            price_sat: 0,
-            ..self.charge_offer(offer)
+        let offer = &haggled.offer;
+        let verify = |agreed| {
+            // What the challenge quoted holds, whatever the price is now: all calls of an offer cost the same.
+            let quoted = mpp::ChargeOffer {
+                price_sat: 0,
+                agreed,
+                ..self.charge_offer(offer)
+            };
+            quoted.verify(&self.inner.selling.keys, credential, &[], now_s())
         };
-        let paid = quoted
-            .verify(&self.inner.selling.keys, credential, &[], now_s())
-            .map_err(SellError::from)?;
+        let paid = match haggled.taken {
+            // The list price may have been paid all the same.
+            Some(agreed) => verify(Some(agreed)).or_else(|_| verify(None)),
+            None => verify(None),
+        };
+        let paid = paid.map_err(SellError::from)?;
         let taken = self
             .take_lightning(paid.payment_hash, &offer.id, offer.calls)
             .await?;
@@ -250,7 +274,7 @@ impl Node {
             return Err(crate::backup::BackupError::MintClosed.into());
         }
         let request = format!("offer:{}", offer.id);
-        let asked = xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()])?;
+        let asked = self.ecash_offer(offer)?;
         let outline = match (
             asked.decide(Some(token)),
             self.paid_before(Some(token), &request).await?,

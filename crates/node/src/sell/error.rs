@@ -63,6 +63,9 @@ pub enum SellError {
     /// The upstream failed.
     #[error("the service behind this door failed with status {0}")]
     UpstreamFailed(u16),
+    /// The tool that was called says that it failed.
+    #[error("the tool failed")]
+    ToolFailed,
     /// A call was paid and cut off, and nobody came back for it.
     #[error("the call was cut off")]
     Interrupted,
@@ -90,6 +93,7 @@ impl SellError {
             Self::RefundPending => "refund_pending",
             Self::UpstreamUnreachable(_) => "upstream_unreachable",
             Self::UpstreamFailed(_) => "upstream_failed",
+            Self::ToolFailed => "tool_failed",
             Self::Interrupted => "call_interrupted",
         }
     }
@@ -116,7 +120,7 @@ impl SellError {
             Self::DepositPending | Self::RefundPending => {
                 "send the same request again in a moment; nothing is lost"
             }
-            Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) => {
+            Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) | Self::ToolFailed => {
                 "the call isn't charged: what was paid is in this answer, or still good"
             }
             Self::Interrupted => "what was paid is in the X-Cashu header",
@@ -135,7 +139,8 @@ impl SellError {
             Self::Ecash(error) => error.http_status(),
             Self::L402(error) => error.http_status(),
             Self::PaymentNotBooked | Self::DepositPending | Self::RefundPending => 503,
-            Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) | Self::Interrupted => 502,
+            Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) => 502,
+            Self::ToolFailed | Self::Interrupted => 502,
         }
     }
 

@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | which offer | `catalogue.rs`, `offer.rs` | nothing new |
 //! | how it was paid | `door.rs` | nothing yet |
+//! | at what price | `haggle.rs`, if that isn't fixed | nothing |
 //! | how it can be paid | `challenge.rs`, within `bounds.rs` | an invoice |
 //! | take the money | `door.rs`: Lightning in `uses.rs`, ecash in `serve/till.rs`, deposits in `sessions/` | what was paid, and for what |
+//! | what carries it | `mcp.rs`, if that isn't headers | nothing |
 //! | the upstream answers | in the front end | nothing: it may answer again |
 //! | it counts, or not | `pass.rs` | the call, or what goes back |
 //!
@@ -18,6 +20,8 @@ mod chat;
 mod discovery;
 mod door;
 mod error;
+mod haggle;
+mod mcp;
 mod offer;
 mod pass;
 mod sessions;
@@ -32,10 +36,13 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::keys::Seed;
 
+pub(crate) use catalogue::widen;
 pub use challenge::Answer;
 pub use chat::Chat;
 pub use door::{Call, Entry};
 pub use error::SellError;
+pub use haggle::Haggle;
+pub use mcp::{Message, ToolCall, ToolEntry, ToolPass, Tools};
 pub use offer::{NewOffer, Offer, Unit};
 pub use pass::Pass;
 pub use sessions::SessionView;
@@ -56,6 +63,8 @@ pub(crate) struct Selling {
     sessions: Sessions,
     issuer: Issuer,
     keys: ChallengeKeys,
+    /// Signs what is offered in haggling.
+    haggle_secret: [u8; 32],
     /// The protection space of all that is sold here.
     realm: String,
 }
@@ -71,6 +80,7 @@ impl Selling {
             sessions: Sessions::load(db).await?,
             issuer: Issuer::new(&seed.derive_32("l402"), &realm),
             keys: ChallengeKeys::new(&seed.derive("mpp")[..32]).map_err(SellError::from)?,
+            haggle_secret: seed.derive_32("haggle"),
             realm,
         };
         db.write(|tx| uses::interrupt_all(tx)).await?;

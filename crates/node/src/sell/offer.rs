@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use http402::haggle::OfferId;
 use http402::l402::{is_plain, is_within};
 
-use super::SellError;
+use super::{Haggle, SellError, Tools};
 
 /// The dearest unit, in sat: a bitcoin. What costs more isn't sold by the call.
 const PRICE_SAT_MAX: u64 = 100_000_000;
@@ -86,6 +87,12 @@ pub struct NewOffer {
     /// The deposit of a session; 0 for no sessions. As much as 100 units if nothing is said.
     #[serde(default)]
     pub deposit_sat: Option<u64>,
+    /// How the price may be haggled over; not at all if nothing is said.
+    #[serde(default)]
+    pub haggle: Option<Haggle>,
+    /// What is sold of an MCP server; without it, every answer of an HTTP server is.
+    #[serde(default)]
+    pub tools: Option<Tools>,
 }
 
 /// What is sold.
@@ -111,8 +118,17 @@ pub struct Offer {
     pub description: String,
     /// The deposit of a session; 0 for no sessions.
     pub deposit_sat: u64,
+    /// How the price may be haggled over, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub haggle: Option<Haggle>,
+    /// What is sold of an MCP server; without it, every answer of an HTTP server is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
     /// Offered since, Unix milliseconds.
     pub created_ms: i64,
+    /// What its price was agreed on in, if it was haggled over: every challenge is bound to that.
+    #[serde(skip)]
+    pub(super) agreed: Option<OfferId>,
 }
 
 impl Offer {
@@ -122,8 +138,19 @@ impl Offer {
     /// [`SellError::OfferInvalid`].
     pub(super) fn new(input: NewOffer, now_ms: i64) -> Result<Self, SellError> {
         let invalid = SellError::OfferInvalid;
-        let upstream = upstream(&input.upstream)?;
-        let path = input.path.unwrap_or_else(|| "/".to_owned());
+        let mut upstream = upstream(&input.upstream)?;
+        if let Some(tools) = &input.tools {
+            tools.check()?;
+            if input.method.is_some() || input.unit != Unit::Call {
+                return Err(invalid("tools are sold by the call, and have no method"));
+            }
+        }
+        let path = match input.path {
+            Some(path) => path,
+            // An MCP server is at one path, and is sold at the same.
+            None if input.tools.is_some() => split_path(&mut upstream),
+            None => "/".to_owned(),
+        };
         if !is_plain(&path) || path.len() > PATH_BYTES_MAX {
             return Err(invalid("the path must begin with / and be a plain one"));
         }
@@ -153,10 +180,11 @@ impl Offer {
                 "one payment can buy 1 to 10000 calls, or one minute or MiB",
             ));
         }
-        let what = method.as_deref().unwrap_or("any method");
-        let description = input
-            .description
-            .unwrap_or_else(|| format!("{what} {path}"));
+        if let Some(haggle) = &input.haggle {
+            haggle.check(input.price_sat)?;
+        }
+        let (id, what) = named(input.tools.as_ref(), method.as_deref(), &path);
+        let description = input.description.unwrap_or(what);
         let is_text = description.chars().all(|c| (' '..='~').contains(&c));
         if !is_text || description.len() > DESCRIPTION_BYTES_MAX {
             return Err(invalid(
@@ -164,7 +192,7 @@ impl Offer {
             ));
         }
         Ok(Self {
-            id: id(method.as_deref(), &path),
+            id,
             upstream,
             path,
             method,
@@ -174,7 +202,10 @@ impl Offer {
             free_per_day: input.free_per_day,
             description,
             deposit_sat,
+            haggle: input.haggle,
+            tools: input.tools,
             created_ms: now_ms,
+            agreed: None,
         })
     }
 
@@ -185,8 +216,16 @@ impl Offer {
     }
 
     /// Of two offers that cover a request, the one that says more about it counts.
-    pub(super) fn specificity(&self) -> (usize, bool) {
-        (self.path.len(), self.method.is_some())
+    pub(super) fn specificity(&self) -> (usize, bool, bool) {
+        let is_tool = self
+            .tools
+            .as_ref()
+            .is_some_and(|tools| tools.name.is_some());
+        (
+            self.path.len(),
+            self.tools.is_some(),
+            self.method.is_some() || is_tool,
+        )
     }
 }
 
@@ -206,6 +245,31 @@ fn upstream(text: &str) -> Result<String, SellError> {
         ));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The id of what is sold, and its name for people.
+fn named(tools: Option<&Tools>, method: Option<&str>, path: &str) -> (String, String) {
+    match tools.map(|tools| tools.name.as_deref()) {
+        None => {
+            let what = method.unwrap_or("any method");
+            (id(method, path), format!("{what} {path}"))
+        }
+        // No path has a space in it.
+        Some(Some(tool)) => {
+            let place = format!("{path} {tool}");
+            (id(Some("tool"), &place), format!("tool {tool} at {path}"))
+        }
+        Some(None) => (id(Some("tools"), path), format!("tools at {path}")),
+    }
+}
+
+/// Takes the path off an upstream's address.
+fn split_path(upstream: &mut String) -> String {
+    let host = upstream.find("://").map_or(0, |at| at + 3);
+    match upstream[host..].find('/') {
+        Some(slash) => upstream.split_off(host + slash),
+        None => "/".to_owned(),
+    }
 }
 
 /// A readable name, which a digest makes unique. It is a word for macaroons.
@@ -271,6 +335,29 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_tools_is_sold_at_its_own_path() {
+        let offer = |upstream: &str, name: Option<&str>| {
+            let mut new = input(upstream, "/x");
+            new.path = None;
+            new.tools = Some(Tools {
+                name: name.map(str::to_owned),
+            });
+            Offer::new(new, 0).unwrap()
+        };
+        let all = offer("http://127.0.0.1:3000/a/mcp", None);
+        assert_eq!(
+            (all.upstream.as_str(), all.path.as_str()),
+            ("http://127.0.0.1:3000", "/a/mcp")
+        );
+        assert_eq!(all.description, "tools at /a/mcp");
+        assert_eq!(offer("https://host", None).path, "/");
+        let one = offer("http://127.0.0.1:3000/a/mcp", Some("add"));
+        assert_eq!(one.description, "tool add at /a/mcp");
+        assert_ne!(all.id, one.id);
+        assert!(one.specificity() > all.specificity());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for upstream in [
             "",
@@ -297,6 +384,23 @@ mod tests {
         assert!(change(|o| o.calls = Some(0)));
         assert!(change(|o| o.method = Some("BREW".into())));
         assert!(change(|o| o.description = Some("a\r\nb".into())));
+        fn haggle(floor_sat: u64, rounds: u32) -> Option<Haggle> {
+            Some(Haggle {
+                rounds,
+                ..Haggle::new(floor_sat)
+            })
+        }
+        assert!(change(|o| o.haggle = haggle(6, 3)));
+        assert!(change(|o| o.haggle = haggle(0, 3)));
+        assert!(change(|o| o.haggle = haggle(3, 33)));
+        assert!(!change(|o| o.haggle = haggle(5, 32)));
+        assert!(!change(|o| o.tools = Some(Tools::default())));
+        assert!(change(
+            |o| (o.tools, o.unit) = (Some(Tools::default()), Unit::MiB)
+        ));
+        assert!(change(|o| o.tools = Some(Tools {
+            name: Some(String::new())
+        })));
         assert!(!change(|o| o.deposit_sat = Some(0)));
     }
 }

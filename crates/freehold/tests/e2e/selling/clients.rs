@@ -36,6 +36,20 @@ async fn other_peoples_clients_pay() {
     home.assert_ledger_sound();
 }
 
+/// MCP's own server behind the node, and MCP's own client before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reference_of_mcp_sells_and_buys_tools() {
+    let Some(dir) = programs(&["venv/bin/python", "venv/bin/mcp"]) else {
+        return;
+    };
+    let home = Home::without_model_on("sandbox", "");
+    let node = at_home(&home).await;
+    let mut python = Command::new(dir.join("venv/bin/python"));
+    python.arg(script("mcp_tools.py"));
+    run(&node, python);
+    home.assert_ledger_sound();
+}
+
 fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/compat")

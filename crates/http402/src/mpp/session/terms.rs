@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{DepositId, RefundTo};
-use crate::mpp::charge::{Opaque, check_ours, completed};
+use crate::mpp::charge::{check_ours, completed, opaque};
 use crate::mpp::limits::AMOUNT_SAT_MAX;
 use crate::mpp::request::is_return_invoice;
 use crate::mpp::{
@@ -211,7 +211,7 @@ impl SessionOffer {
             request: request.encode()?,
             expires: Some(to_rfc3339(expires_at_s)),
             description: self.description.clone(),
-            opaque: Some(Opaque::encode(&self.id)?),
+            opaque: Some(opaque(&self.id)?),
             ..Challenge::default()
         })
     }
@@ -226,8 +226,9 @@ impl SessionOffer {
     /// Prices and deposits are those of the challenge, which the buyer has agreed to.
     pub fn read(&self, keys: &ChallengeKeys, credential: &Credential) -> Result<Action, Error> {
         let challenge = &credential.challenge;
-        let completed = completed(challenge, &self.id)?;
-        check_ours(keys, &completed, &self.realm, &self.id)?;
+        let opaque = opaque(&self.id)?;
+        let completed = completed(challenge, &opaque);
+        check_ours(keys, &completed, &self.realm, &opaque)?;
         if challenge.intent != SESSION {
             return Err(Error::ChallengeElsewhere);
         }
