@@ -53,7 +53,7 @@ impl Node {
         accept_payment: Option<&str>,
     ) -> Vec<(&'static str, String)> {
         let answer = self
-            .ask_for_payment(&chat(price_sat), address, accept_payment)
+            .ask_for_payment(&chat(price_sat), Some(address), accept_payment)
             .await;
         answer
             .headers

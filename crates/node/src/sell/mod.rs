@@ -30,6 +30,7 @@ mod uses;
 use http402::l402::Issuer;
 use http402::mpp::ChallengeKeys;
 use wallet::Db;
+use zeroize::Zeroizing;
 
 use crate::boxed;
 use crate::config::Config;
@@ -64,7 +65,7 @@ pub(crate) struct Selling {
     issuer: Issuer,
     keys: ChallengeKeys,
     /// Signs what is offered in haggling.
-    haggle_secret: [u8; 32],
+    haggle_secret: Zeroizing<[u8; 32]>,
     /// The protection space of all that is sold here.
     realm: String,
 }

@@ -199,7 +199,7 @@ async fn ecash_pays_what_was_agreed_and_strangers_are_paid_as_ever() {
     let (home, shop) = (Home::without_model(), Shop::open().await);
     let node = Node::start(&home).await;
     sell(&node, &shop.url, &TERMS);
-    node.json(&["sell", &shop.url, "--price", "7", "--path", "/plain"]);
+    node.json(&["sell", &shop.url, "--price", "7", "--path", "/api/events"]);
     node.json(&["purse", "new", "agent", "--per-payment-sat", "60"]);
     node.json(&["purse", "fund", "agent", "--sat", "200"]);
     let fetch = |url: &str, more: &[&str]| {
@@ -218,8 +218,8 @@ async fn ecash_pays_what_was_agreed_and_strangers_are_paid_as_ever() {
     );
     // Who doesn't haggle is paid its price: a bid that nobody hears costs nothing.
     assert_eq!(fetch(&at("/api/echo"), &[]), 5);
-    assert_eq!(fetch(&at("/plain"), &["--bid", "3"]), 7);
-    let plain = at("/plain");
+    assert_eq!(fetch(&at("/api/events"), &["--bid", "3"]), 7);
+    let plain = at("/api/events");
     let (_, error) = home.error(&["fetch", &plain, "--bid", "3", "--max-sat", "6"]);
     assert_eq!(error["error"]["code"], "price_above_limit");
 

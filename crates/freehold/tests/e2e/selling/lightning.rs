@@ -247,7 +247,8 @@ async fn chat(node: &Node) {
     let macaroon = parameter(&l402, "macaroon").unwrap();
     let by_macaroon = format!("L402 {macaroon}:{preimage}");
 
-    let charge = payment(&asked, "lightning", "charge");
+    // All challenges of one answer are for one invoice.
+    let charge = payment(&chat(None).await, "lightning", "charge");
     let invoice = request(&charge)["methodDetails"]["invoice"].clone();
     let preimage = paid(node, invoice.as_str().unwrap());
     let by_charge = credential(&charge, &json!({ "preimage": preimage }));
