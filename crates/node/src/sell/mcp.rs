@@ -226,7 +226,7 @@ fn translated(id: &Value, answer: Answer) -> Answer {
             ("result", Ok(result))
         }
         402 if code == "payment_required" => ("error", mcp::payment_required(&challenges, &body)),
-        ..500 => ("error", mcp::refused(&challenges, &code, &detail)),
+        300..500 => ("error", mcp::refused(&challenges, &code, &detail)),
         _ => {
             let error = json!({ "code": INTERNAL_ERROR, "message": detail, "data": body });
             ("error", Ok(error))

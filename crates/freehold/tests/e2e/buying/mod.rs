@@ -388,6 +388,7 @@ async fn killed(node: Arc<Node>, protocol: &'static str) {
     let (shop, name) = (Shop::open(&node).await, format!("{protocol}-killed"));
     purse(&node, &name);
     for (n, delay_ms) in [0, 40, 90, 160, 300, 700].into_iter().enumerate() {
+        with_channel(&node).await;
         // One that hangs is killed when it has been paid for certain.
         let manner = if n == 5 { "hangs-once" } else { "fails-once" };
         let url = shop.at(protocol, manner, &format!("{n}"));
