@@ -62,6 +62,11 @@ impl ApiError {
         )
     }
 
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     /// What happened.
     pub fn message(&self) -> &str {
         &self.message

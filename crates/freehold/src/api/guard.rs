@@ -20,8 +20,20 @@ pub const BODY_BYTES_MAX: usize = 2 << 20;
 /// How much of a body that is too large is read and thrown away. Most clients only look for the
 /// answer after they have sent everything, and would otherwise see a broken connection.
 const DRAIN_BYTES_MAX: usize = 128 << 20;
-/// How long a body may take to arrive.
-const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What a body is bounded by.
+pub struct Bounds {
+    /// The largest.
+    pub bytes_max: usize,
+    /// How long it may take to arrive.
+    pub time_max: Duration,
+}
+
+/// Of requests for this node itself.
+const OWN: Bounds = Bounds {
+    bytes_max: BODY_BYTES_MAX,
+    time_max: Duration::from_secs(30),
+};
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (
@@ -66,7 +78,7 @@ async fn guarded(app: &App, request: Request, next: Next) -> Response {
 /// The layer of the node's own routes: their bodies are read before anything is done.
 pub async fn read_body(request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    match read(&parts.headers, body).await {
+    match read(&parts.headers, body, &OWN).await {
         Ok(body) => next.run(Request::from_parts(parts, Body::from(body))).await,
         Err(error) => error.into_response(),
     }
@@ -81,24 +93,32 @@ fn host(request: &Request) -> Option<&str> {
     })
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body whole.
+///
+/// # Errors
+/// `request_too_large`, `request_timeout`, or `malformed_request` if it breaks off.
+pub async fn read(headers: &HeaderMap, body: Body, bounds: &Bounds) -> Result<Bytes, ApiError> {
+    let &Bounds {
+        bytes_max,
+        time_max,
+    } = bounds;
     // Who waits for our go-ahead sends nothing that would have to be drained.
     let waits = headers.contains_key(header::EXPECT);
-    if waits && announced_bytes(headers) > BODY_BYTES_MAX {
-        return Err(too_large());
+    if waits && announced_bytes(headers) > bytes_max {
+        return Err(too_large(bytes_max));
     }
-    match tokio::time::timeout(BODY_TIME_MAX, collect(body)).await {
+    match tokio::time::timeout(time_max, collect(body, bytes_max)).await {
         Ok(body) => body,
         Err(_) => Err(ApiError::new(
             StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
-            format!("the body took longer than {} s", BODY_TIME_MAX.as_secs()),
+            format!("the body took longer than {} s", time_max.as_secs()),
             "send it again",
         )),
     }
 }
 
-async fn collect(body: Body) -> Result<Bytes, ApiError> {
+async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     let (mut kept, mut count) = (BytesMut::new(), 0);
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
@@ -110,14 +130,14 @@ async fn collect(body: Body) -> Result<Bytes, ApiError> {
         if count > DRAIN_BYTES_MAX {
             break;
         }
-        if count <= BODY_BYTES_MAX {
+        if count <= bytes_max {
             kept.extend_from_slice(&piece);
         } else {
             kept = BytesMut::new();
         }
     }
-    if count > BODY_BYTES_MAX {
-        return Err(too_large());
+    if count > bytes_max {
+        return Err(too_large(bytes_max));
     }
     Ok(kept.freeze())
 }
@@ -129,11 +149,11 @@ fn announced_bytes(headers: &HeaderMap) -> usize {
         .unwrap_or_default()
 }
 
-fn too_large() -> ApiError {
+fn too_large(bytes_max: usize) -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "request_too_large",
-        format!("the body has more than {BODY_BYTES_MAX} bytes"),
+        format!("the body has more than {bytes_max} bytes"),
         "send less at a time",
     )
 }
@@ -152,7 +172,7 @@ mod tests {
         let piece = Bytes::from(vec![b'x'; 1 << 20]);
         let whole = (0..bytes >> 20).map(move |_| Ok::<_, std::io::Error>(piece.clone()));
         let body = Body::from_stream(futures::stream::iter(whole));
-        let read = read(&headers, body).await;
+        let read = read(&headers, body, &OWN).await;
         read.map(|body| body.len()).map_err(|error| error.status())
     }
 

@@ -90,116 +90,126 @@ impl House {
     }
 }
 
+/// A request, its headers and its body, and what it is refused with.
+type Refusal<'a> = (
+    (&'a Method, &'a str),
+    &'a [(&'a str, &'a str)],
+    &'a str,
+    (u16, &'a str),
+);
+
+async fn all_refused(house: &House, refusals: &[Refusal<'_>]) {
+    for ((method, path), headers, body, expected) in refusals {
+        let request = ((*method).clone(), *path);
+        house.refuses(request, headers, body, *expected).await;
+    }
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+
 #[tokio::test]
-async fn what_cannot_be_served_is_refused_in_one_shape() {
+async fn what_is_no_route_or_too_large_or_for_another_host_is_refused_in_one_shape() {
+    let house = House::open().await;
+    let foreign = [("host", "evil.example")];
+    let large = "x".repeat((2 << 20) + 1);
+    let too_large = (413, "request_too_large");
+    all_refused(
+        &house,
+        &[
+            ((&GET, "/nope"), &[], "", (404, "not_found")),
+            ((&POST, "/v1/models"), &[], "", (405, "method_not_allowed")),
+            ((&GET, "/healthz"), &foreign, "", (421, "host_not_ours")),
+            (
+                (&GET, "/mint/v1/info"),
+                &foreign,
+                "",
+                (421, "host_not_ours"),
+            ),
+            ((&POST, "/v1/chat/completions"), &[], &large, too_large),
+            ((&POST, "/mint/v1/swap"), &[], &large, too_large),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_owner_is_asked_wrongly_is_refused_in_one_shape() {
     let house = House::open().await;
     let bearer = house.bearer();
     let owner = [("authorization", bearer.as_str())];
-    let foreign = [("host", "evil.example")];
-    let (get, post) = (Method::GET, Method::POST);
-    let large = "x".repeat((2 << 20) + 1);
+    let unknown = [("authorization", "Bearer x")];
+    let basic = [("authorization", "Basic x")];
+    let (missing, invalid) = ((401, "token_missing"), (401, "token_invalid"));
+    let (nameless, no_uri) = (r#"{"name":"No!"}"#, r#"{"uri":"x"}"#);
+    let back = "/api/purses/scout/back";
+    all_refused(
+        &house,
+        &[
+            ((&GET, "/api/status"), &[], "", missing),
+            ((&GET, "/api/status"), &unknown, "", invalid),
+            ((&GET, "/api/status"), &basic, "", invalid),
+            (
+                (&POST, "/api/purses"),
+                &owner,
+                "{",
+                (400, "malformed_request"),
+            ),
+            (
+                (&POST, "/api/purses"),
+                &owner,
+                nameless,
+                (400, "invalid_name"),
+            ),
+            (
+                (&GET, "/api/purses/nobody"),
+                &owner,
+                "",
+                (404, "purse_unknown"),
+            ),
+            ((&GET, "/api/purse"), &owner, "", (400, "no_own_purse")),
+            ((&GET, "/api/nwc"), &[], "", missing),
+            ((&POST, "/api/nwc"), &[], "{}", missing),
+            (
+                (&POST, "/api/nwc/nope/revoke"),
+                &owner,
+                "",
+                (404, "not_found"),
+            ),
+            ((&POST, back), &owner, no_uri, (400, "nwc_uri_invalid")),
+            (
+                (&GET, "/api/ledger?limit=x"),
+                &owner,
+                "",
+                (400, "malformed_query"),
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_receipt_and_no_tile_is_refused_in_one_shape() {
+    let house = House::open().await;
+    let bearer = house.bearer();
+    let owner = [("authorization", bearer.as_str())];
     let by_answer = format!("/api/receipts/by-answer/{}", "ab".repeat(32));
-    for (request, headers, body, expected) in [
-        ((&get, "/nope"), &[][..], "", (404, "not_found")),
-        ((&post, "/v1/models"), &[], "", (405, "method_not_allowed")),
-        ((&get, "/healthz"), &foreign, "", (421, "host_not_ours")),
-        (
-            (&get, "/mint/v1/info"),
-            &foreign,
-            "",
-            (421, "host_not_ours"),
-        ),
-        ((&get, "/api/status"), &[], "", (401, "token_missing")),
-        (
-            (&get, "/api/status"),
-            &[("authorization", "Bearer x")],
-            "",
-            (401, "token_invalid"),
-        ),
-        (
-            (&get, "/api/status"),
-            &[("authorization", "Basic x")],
-            "",
-            (401, "token_invalid"),
-        ),
-        (
-            (&post, "/api/purses"),
-            &owner,
-            "{",
-            (400, "malformed_request"),
-        ),
-        (
-            (&post, "/api/purses"),
-            &owner,
-            r#"{"name":"No!"}"#,
-            (400, "invalid_name"),
-        ),
-        (
-            (&get, "/api/purses/nobody"),
-            &owner,
-            "",
-            (404, "purse_unknown"),
-        ),
-        ((&get, "/api/purse"), &owner, "", (400, "no_own_purse")),
-        ((&get, "/api/nwc"), &[], "", (401, "token_missing")),
-        ((&post, "/api/nwc"), &[], "{}", (401, "token_missing")),
-        (
-            (&post, "/api/nwc/nope/revoke"),
-            &owner,
-            "",
-            (404, "not_found"),
-        ),
-        (
-            (&post, "/api/purses/scout/back"),
-            &owner,
-            r#"{"uri":"x"}"#,
-            (400, "nwc_uri_invalid"),
-        ),
-        (
-            (&get, "/api/ledger?limit=x"),
-            &owner,
-            "",
-            (400, "malformed_query"),
-        ),
-        ((&get, "/api/receipts/nope"), &owner, "", (404, "not_found")),
-        (
-            (&get, "/api/receipts/by-answer/NOPE"),
-            &owner,
-            "",
-            (400, "malformed_digest"),
-        ),
-        ((&get, &by_answer), &owner, "", (404, "not_found")),
-        ((&get, &by_answer), &[], "", (401, "token_missing")),
-        ((&get, "/log/tile/0/000"), &[], "", (404, "not_found")),
-        ((&get, "/log/tile/0/0"), &[], "", (400, "malformed_address")),
-        (
-            (&get, "/log/tile/64/000.p/1"),
-            &[],
-            "",
-            (400, "malformed_address"),
-        ),
-        (
-            (&get, "/log/tile/entries/../000"),
-            &[],
-            "",
-            (400, "malformed_address"),
-        ),
-        (
-            (&post, "/v1/chat/completions"),
-            &[],
-            &large,
-            (413, "request_too_large"),
-        ),
-        (
-            (&post, "/mint/v1/swap"),
-            &[],
-            &large,
-            (413, "request_too_large"),
-        ),
-    ] {
-        let request = (request.0.clone(), request.1);
-        house.refuses(request, headers, body, expected).await;
-    }
+    let no_digest = "/api/receipts/by-answer/NOPE";
+    let malformed = (400, "malformed_address");
+    all_refused(
+        &house,
+        &[
+            ((&GET, "/api/receipts/nope"), &owner, "", (404, "not_found")),
+            ((&GET, no_digest), &owner, "", (400, "malformed_digest")),
+            ((&GET, &by_answer), &owner, "", (404, "not_found")),
+            ((&GET, &by_answer), &[], "", (401, "token_missing")),
+            ((&GET, "/log/tile/0/000"), &[], "", (404, "not_found")),
+            ((&GET, "/log/tile/0/0"), &[], "", malformed),
+            ((&GET, "/log/tile/64/000.p/1"), &[], "", malformed),
+            ((&GET, "/log/tile/entries/../000"), &[], "", malformed),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ mod headers;
 mod tunnel;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -19,12 +20,17 @@ use base64::engine::general_purpose::STANDARD;
 use node::Protocol;
 use serde_json::json;
 
+use crate::api::error::ApiError;
 use crate::api::fetch::{FetchInput, FetchOutput};
+use crate::api::guard::{self, Bounds};
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
 
-/// The largest body of a request.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// The body of a request.
+const BODY: Bounds = Bounds {
+    bytes_max: 1 << 20,
+    time_max: Duration::from_secs(30),
+};
 /// The name by which a client repeats a request without paying again.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -92,8 +98,8 @@ impl Buyer {
         if head.uri.scheme_str() != Some("http") || head.uri.authority().is_none() {
             return Err((StatusCode::BAD_REQUEST, not_for_a_proxy()));
         }
-        let body = to_bytes(body, BODY_BYTES_MAX).await;
-        let body = body.map_err(|_| (StatusCode::PAYLOAD_TOO_LARGE, too_large()))?;
+        let body = guard::read(&head.headers, body, &BODY).await;
+        let body = body.map_err(|error| (error.status(), not_read(&error)))?;
         let key = head.headers.get(IDEMPOTENCY_KEY).map(HeaderValue::to_str);
         let id = key.and_then(Result::ok).map(str::to_owned);
         Ok(FetchInput {
@@ -124,12 +130,8 @@ fn not_for_a_proxy() -> Failure {
     )
 }
 
-fn too_large() -> Failure {
-    Failure::user(
-        "body_too_large",
-        format!("the body has more than {BODY_BYTES_MAX} bytes, or broke off"),
-        "send less, or use `freehold fetch`",
-    )
+fn not_read(error: &ApiError) -> Failure {
+    Failure::user(error.code().to_owned(), error.message(), error.hint())
 }
 
 /// What a failure of the node's is to a program that knows nothing of it: a limit forbids it, or the way behind this

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -20,14 +20,18 @@ use tokio::time::timeout;
 
 use super::{HEAD_TIME_MAX, Upstream, answered, headers, unsettled};
 use crate::api::App;
-use crate::api::error::ApiError;
+use crate::api::error::{ApiError, method_not_allowed};
+use crate::api::guard::{self, Bounds};
 
-/// Bytes of what is asked.
-const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// What is asked.
+const REQUEST: Bounds = Bounds {
+    bytes_max: 4 << 20,
+    time_max: Duration::from_secs(60),
+};
 /// Bytes of an answer that is one message, and of one event of a stream.
 const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// How long a request's body may take, and a buyer to take what comes.
-const BODY_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long a buyer may take for what comes.
+const SEND_TIME_MAX: Duration = Duration::from_secs(60);
 /// Events that wait for the buyer.
 const EVENTS_WAITING: usize = 16;
 
@@ -46,13 +50,13 @@ pub async fn serve(
         }
         Method::POST => {}
         // Tools might be called in a way that isn't read here.
-        _ => return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response()),
+        _ => {
+            let (parts, _) = request.into_parts();
+            return Ok(not_read(parts.method, parts.uri).await);
+        }
     }
     let (mut parts, body) = request.into_parts();
-    let body = timeout(BODY_TIME_MAX, to_bytes(body, REQUEST_BYTES_MAX)).await;
-    let Ok(Ok(body)) = body else {
-        return Ok(StatusCode::PAYLOAD_TOO_LARGE.into_response());
-    };
+    let body = guard::read(&parts.headers, body, &REQUEST).await?;
     // It is written anew, and what is answered is read.
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::ACCEPT_ENCODING);
@@ -70,6 +74,13 @@ pub async fn serve(
             }
         }
     }
+}
+
+async fn not_read(method: Method, uri: Uri) -> Response {
+    let mut refused = method_not_allowed(method, uri).await.into_response();
+    let allowed = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
+    refused.headers_mut().insert(header::ALLOW, allowed);
+    refused
 }
 
 /// Calls the tool. It goes on when the buyer hangs up, so that a call that was made counts as one.
@@ -152,7 +163,7 @@ impl Exchange {
                 let Ok(event) = self.hear(event).await else {
                     return;
                 };
-                let sent = timeout(BODY_TIME_MAX, to.send(Ok(event))).await;
+                let sent = timeout(SEND_TIME_MAX, to.send(Ok(event))).await;
                 if !matches!(sent, Ok(Ok(()))) && self.tool.pass().is_none() {
                     return;
                 }

@@ -8,9 +8,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::common::{Checks, Home, Node, programs, told, waiting, without_proxy};
+use crate::common::{Checks, Home, Node, at_home, programs, told, waiting, without_proxy};
 use nostr_relay_builder::builder::RateLimit;
 use nostr_relay_builder::{LocalRelay, RelayBuilder};
 use serde_json::Value;
@@ -47,12 +47,7 @@ async fn toll_booth() {
         return;
     };
     let home = Home::without_model_on("sandbox", "");
-    let node = Node::start(&home).await;
-    eventually_within("a channel", Duration::from_secs(90), || {
-        let view = node.json(&["lightning", "status"]);
-        view["channels_usable"].as_u64() > Some(0) && view["owner_sat"].as_u64() > Some(1_500_000)
-    })
-    .await;
+    let node = at_home(&home, Duration::from_secs(90)).await;
     let mut command = Command::new(dir.join("bin/toll-booth-seller"));
     without_proxy(&mut command);
     command
@@ -81,14 +76,6 @@ async fn toll_booth() {
     home.assert_ledger_sound();
     drop(seller.stdin.take());
     waiting(|| seller.wait()).unwrap();
-}
-
-async fn eventually_within(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + within;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }
 
 fn script(name: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Home, Node, Outsider, Pay, ask, token_sat, told, waiting};
+use crate::common::{Home, Node, Outsider, Pay, ask, at_home, token_sat, told, waiting};
 use cdk::Amount;
 use cdk::amount::SplitTarget;
 use cdk::nuts::nut00::KnownMethod;
@@ -28,19 +28,6 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A node at home in the sandbox: with a channel to the neighbour that can be used, and its books in order.
-async fn at_home(home: &Home) -> Node {
-    let node = Node::start(home).await;
-    until("a channel that can be used", || {
-        let view = node.json(&["lightning", "status"]);
-        sat(&view, "channels_usable") > 0 && sat(&view, "outbound_sat") > 100_000
-    });
-    until("coins that are booked", || {
-        sat(&node.json(&["lightning", "status"]), "owner_sat") > 1_500_000
-    });
-    node
-}
-
 fn text(view: &Value, key: &str) -> String {
     view[key]
         .as_str()
@@ -57,7 +44,7 @@ fn pay(node: &Node, request: &str, more: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_pays_and_is_paid() {
     let home = Home::without_model_on("sandbox", "");
-    let node = at_home(&home).await;
+    let node = at_home(&home, READY_WITHIN).await;
     let before = sat(&node.json(&["lightning", "status"]), "owner_sat");
 
     // An invoice each way, and the same invoice twice.
@@ -176,7 +163,7 @@ async fn ecash_that_channels_back_pays_for_an_answer() {
     let Some(home) = Home::on("sandbox", "") else {
         return;
     };
-    let node = at_home(&home).await;
+    let node = at_home(&home, READY_WITHIN).await;
     let owned = sat(&node.json(&["lightning", "status"]), "owner_sat");
     let outsider = ecash_for_lightning(&node, 200).await;
     let view = node.json(&["lightning", "status"]);
@@ -220,7 +207,7 @@ async fn ecash_that_channels_back_pays_for_an_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purse_pays_invoices_within_its_limits() {
     let home = Home::without_model_on("sandbox", "");
-    let node = at_home(&home).await;
+    let node = at_home(&home, READY_WITHIN).await;
     let owned = sat(&node.json(&["lightning", "status"]), "owner_sat");
     node.json(&[
         "purse",
@@ -276,7 +263,7 @@ async fn a_purse_pays_invoices_within_its_limits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_share_a_chain_and_a_channel() {
     let home = Home::without_model_on("sandbox", "");
-    let first = at_home(&home).await;
+    let first = at_home(&home, READY_WITHIN).await;
     let esplora = text(&first.json(&["sandbox", "status"]), "esplora_url");
     let other_home = Home::without_model_on("sandbox", &format!("[chain]\nesplora = '{esplora}'"));
     let second = Node::start_with(&other_home, &["--lightning-listen", "127.0.0.1:0"]).await;

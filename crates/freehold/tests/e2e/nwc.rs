@@ -1,24 +1,10 @@
 //! `freehold nwc` and `freehold purse back`, as people and scripts use them. Payments are tested where
 //! they are made, in `node`, and with Alby's SDK in `compat.rs`.
 
-use std::io::Write as _;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use crate::common::{Home, told};
 use serde_json::Value;
-
-/// Runs the program with `input` on its standard input.
-fn fed(home: &Home, args: &[&str], input: &str) -> Output {
-    let mut command = home.command(args);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // It stops reading when it has had enough.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
 
 fn code(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{}", told(output));
@@ -114,7 +100,7 @@ fn a_uri_comes_by_standard_input_and_is_never_repeated() {
         ),
         ("x".repeat(100_000), "nwc_uri_invalid"),
     ] {
-        let output = fed(&home, &back, &input);
+        let output = home.typed(&back, &input);
         assert_eq!(code(&output), expected);
         assert!(!told(&output).contains(secret));
     }

@@ -8,7 +8,7 @@ mod shop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::common::{Checks, Home, Node, told, waiting};
+use crate::common::{Checks, Home, Node, at_home, told, waiting, with_channel};
 use serde_json::Value;
 use shop::{PRICE_SAT, Shop};
 
@@ -16,26 +16,8 @@ use shop::{PRICE_SAT, Shop};
 const FUNDED_SAT: u64 = 2_000;
 const PROTOCOLS: [&str; 2] = ["l402", "mpp-charge"];
 
-/// A node with a channel.
-async fn at_home(home: &Home) -> Node {
-    let node = Node::start(home).await;
-    with_channel(&node).await;
-    node
-}
-
-/// Waits until it can pay.
-async fn with_channel(node: &Node) {
-    let deadline = Instant::now() + Duration::from_secs(90);
-    loop {
-        let view = node.json(&["lightning", "status"]);
-        let is_ready = view["channels_usable"].as_u64() > Some(0);
-        if is_ready && view["owner_sat"].as_u64() > Some(1_500_000) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "no channel: {view:#}");
-        waiting(|| std::thread::sleep(Duration::from_millis(200)));
-    }
-}
+/// How long a channel may take to be opened, or to come back after a restart.
+const READY_WITHIN: Duration = Duration::from_secs(90);
 
 /// A purse with money.
 fn purse(node: &Node, name: &str) {
@@ -61,7 +43,7 @@ fn find(node: &Node, id: &str) -> Option<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_payment_for_one_request() {
     let home = Home::without_model_on("sandbox", "");
-    let node = Arc::new(at_home(&home).await);
+    let node = Arc::new(at_home(&home, READY_WITHIN).await);
     let mut checks = Checks::new();
     for protocol in PROTOCOLS {
         checks
@@ -388,7 +370,7 @@ async fn killed(node: Arc<Node>, protocol: &'static str) {
     let (shop, name) = (Shop::open(&node).await, format!("{protocol}-killed"));
     purse(&node, &name);
     for (n, delay_ms) in [0, 40, 90, 160, 300, 700].into_iter().enumerate() {
-        with_channel(&node).await;
+        with_channel(&node, READY_WITHIN);
         // One that hangs is killed when it has been paid for certain.
         let manner = if n == 5 { "hangs-once" } else { "fails-once" };
         let url = shop.at(protocol, manner, &format!("{n}"));

@@ -7,8 +7,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::buying::shop::{PRICE_SAT, Shop};
-use crate::buying::{FUNDED_SAT, balance, find, with_channel};
-use crate::common::{Node, Pay, Reply};
+use crate::buying::{FUNDED_SAT, READY_WITHIN, balance, find};
+use crate::common::{Node, Pay, Reply, with_channel};
 
 /// A funded purse with these flags; its token.
 fn purse(node: &Node, name: &str, flags: &[&str]) -> String {
@@ -57,7 +57,7 @@ pub async fn supervised(node: Arc<Node>, protocol: &str) {
     // Also after a crash: what was asked is still asked.
     node.kill9();
     node.restart().await;
-    with_channel(node).await;
+    with_channel(node, READY_WITHIN);
     assert_eq!(ask()["id"], asked["id"]);
     let number = asked["id"].to_string();
     node.json(&["approvals", "approve", &number]);

@@ -103,6 +103,15 @@ pub async fn proxy(node: Arc<Node>) {
         (&"paid_and_refused".into(), &502.into())
     );
 
+    // A body has its bound, and nothing is paid for one that is above it.
+    let (large, proven) = (shop.at("l402", "honest", "large"), shop.invoices_proven());
+    let large = client.post(large).body("x".repeat((1 << 20) + 1));
+    let reply = large.send().await.unwrap();
+    assert_eq!(reply.status(), 413);
+    let problem: Value = reply.json().await.unwrap();
+    assert_eq!(problem["code"], "request_too_large");
+    assert_eq!(shop.invoices_proven(), proven);
+
     // What isn't for a proxy is refused: a page in a browser can't spend by a link to it.
     let direct = node.http().get(&proxy.url).send().await.unwrap();
     assert_eq!(direct.status(), 400);

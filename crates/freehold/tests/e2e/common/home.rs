@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -106,6 +107,19 @@ impl Home {
         let path = self.network_dir().join("owner.token");
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         text.trim().to_owned()
+    }
+
+    /// Runs the program with something to read on its standard input.
+    pub fn typed(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.command(args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Whoever refuses early doesn't read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        waiting(|| child.wait_with_output().unwrap())
     }
 
     /// Points `command` at this home and nowhere else.

@@ -19,6 +19,7 @@
 mod checks;
 mod home;
 mod http;
+mod lightning;
 mod node;
 mod outside;
 mod outsider;
@@ -27,6 +28,7 @@ pub mod rng;
 pub use checks::Checks;
 pub use home::{Home, PROGRAM, free_port, told, waiting};
 pub use http::{Pay, Reply, ask, ask_stream};
+pub use lightning::{at_home, with_channel};
 pub use node::{Node, ended_by_term, eventually, signal};
 pub use outside::{programs, without_proxy};
 pub use outsider::{Outsider, token_sat};

@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::common::Node;
 use crate::common::rng::Rng;
 use crate::crash::reply::{Outcome, Reply};
 
@@ -63,6 +64,17 @@ pub struct Addresses {
     pub seller_url: String,
     pub payer_url: String,
     pub payer_owner: String,
+}
+
+impl Addresses {
+    pub fn of(seller: &Node, payer: &Node) -> Self {
+        Self {
+            http: payer.http(),
+            seller_url: seller.url(),
+            payer_url: payer.url(),
+            payer_owner: payer.owner_token(),
+        }
+    }
 }
 
 impl Request {

@@ -57,12 +57,7 @@ impl World {
         let payer = Node::start(&home).await;
         let mut world = Self {
             outsider: Outsider::at(&seller.url()).await,
-            addresses: Addresses {
-                http: seller.http(),
-                seller_url: seller.url(),
-                payer_url: payer.url(),
-                payer_owner: payer.owner_token(),
-            },
+            addresses: Addresses::of(&seller, &payer),
             seller,
             payer,
             budgets: Vec::new(),

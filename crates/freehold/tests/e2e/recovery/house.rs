@@ -1,33 +1,18 @@
 //! What the tests of recovery share: typing into the program, wiping a node, and a seller.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
 
 use cdk::nuts::{CurrencyUnit, PaymentRequest};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::common::{Home, Outsider, told, waiting};
+use crate::common::{Home, Outsider, told};
 
-/// Runs the program with something to read on its standard input.
-pub fn typed(home: &Home, args: &[&str], input: &str) -> Output {
-    let mut command = home.command(args);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // Whoever refuses early doesn't read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    waiting(|| child.wait_with_output().unwrap())
-}
-
-/// The same with `--json`; it must succeed.
+/// Types into the program, with `--json`; it must succeed.
 pub fn typed_ok(home: &Home, args: &[&str], input: &str) -> Value {
-    let output = typed(home, &[args, &["--json"]].concat(), input);
+    let output = home.typed(&[args, &["--json"]].concat(), input);
     assert!(output.status.success(), "{args:?}: {}", told(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -35,7 +20,7 @@ pub fn typed_ok(home: &Home, args: &[&str], input: &str) -> Value {
 /// The same; it must fail, with this code.
 #[track_caller]
 pub fn typed_fails(home: &Home, args: &[&str], input: &str, code: &str) {
-    let output = typed(home, &[args, &["--json"]].concat(), input);
+    let output = home.typed(&[args, &["--json"]].concat(), input);
     assert!(!output.status.success(), "{args:?}: {}", told(&output));
     let text = String::from_utf8_lossy(&output.stderr);
     let error = text
@@ -49,7 +34,7 @@ pub fn typed_fails(home: &Home, args: &[&str], input: &str, code: &str) {
 /// The phrase, as an owner who doesn't answer the questions gets to see it.
 pub fn phrase(home: &Home) -> String {
     let args = ["backup", "phrase", "--yes-print", "--json"];
-    let shown: Value = serde_json::from_slice(&typed(home, &args, "").stdout).unwrap();
+    let shown: Value = serde_json::from_slice(&home.typed(&args, "").stdout).unwrap();
     let words = shown["words"].as_array().unwrap().iter();
     words
         .map(|word| word.as_str().unwrap())

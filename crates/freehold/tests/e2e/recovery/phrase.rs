@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::common::Home;
-use crate::recovery::house::{phrase, typed, typed_fails};
+use crate::recovery::house::{phrase, typed_fails};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mainnet_waits_for_the_phrase() {
@@ -72,7 +72,7 @@ async fn the_words_are_in_no_file_but_the_seed() {
     let words = phrase(&home);
     home.json(&["status"]);
     home.json(&["backup"]);
-    let output = typed(&home, &["backup", "identity", "--yes-print", "--json"], "");
+    let output = home.typed(&["backup", "identity", "--yes-print", "--json"], "");
     let identity: Value = serde_json::from_slice(&output.stdout).unwrap();
     let secret = identity["identity"].as_str().unwrap();
     assert!(secret.starts_with("AGE-SECRET-KEY-1"));

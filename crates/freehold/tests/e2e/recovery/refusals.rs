@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::Home;
-use crate::recovery::house::{folder, phrase, typed, typed_fails, typed_ok, wipe};
+use crate::recovery::house::{folder, phrase, typed_fails, typed_ok, wipe};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_refused_and_changes_nothing() {
@@ -103,6 +103,6 @@ async fn a_backup_at_hand_is_not_overlooked_and_a_restore_that_was_cut_short_beg
     typed_ok(&home, &["restore", usual.to_str().unwrap()], &words);
     assert_eq!(home.json(&["purse", "list"])[0]["name"], "scout");
     assert!(!dir.join("restoring").exists());
-    let output = typed(&home, &["restore", usual.to_str().unwrap()], &words);
+    let output = home.typed(&["restore", usual.to_str().unwrap()], &words);
     assert!(!output.status.success(), "it was restored over a node");
 }

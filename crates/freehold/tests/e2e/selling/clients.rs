@@ -4,9 +4,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Home, Node, programs, told, waiting, without_proxy};
+use crate::common::{Home, Node, at_home, programs, told, waiting, without_proxy};
 use crate::selling::buyer::sell;
-use crate::selling::lightning::at_home;
+use crate::selling::lightning::READY_WITHIN;
 use crate::selling::upstream::Shop;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +18,7 @@ async fn other_peoples_clients_pay() {
     ];
     let Some(dir) = programs(&needed) else { return };
     let (home, shop) = (Home::without_model_on("sandbox", ""), Shop::open().await);
-    let node = at_home(&home).await;
+    let node = at_home(&home, READY_WITHIN).await;
     sell(&node, &shop.url, &[]);
 
     let place = home.scratch().join("javascript");
@@ -43,7 +43,7 @@ async fn the_reference_of_mcp_sells_and_buys_tools() {
         return;
     };
     let home = Home::without_model_on("sandbox", "");
-    let node = at_home(&home).await;
+    let node = at_home(&home, READY_WITHIN).await;
     let mut python = Command::new(dir.join("venv/bin/python"));
     python.arg(script("mcp_tools.py"));
     run(&node, python);

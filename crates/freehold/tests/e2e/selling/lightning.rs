@@ -1,33 +1,18 @@
 //! L402, charges and sessions over real Lightning, paid by the sandbox's neighbour.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Home, Node, Pay, Reply, ask as ask_model, waiting};
+use crate::common::{Home, Node, Pay, Reply, ask as ask_model, at_home};
 use crate::selling::buyer::{
     ask, challenges, code, credential, parameter, payment, receipt, request, sell,
 };
 use crate::selling::upstream::Shop;
 
 /// Opening a channel takes a few rounds of the background.
-const READY_WITHIN: Duration = Duration::from_secs(120);
-
-/// A node with a channel that can be used, and its books in order.
-pub async fn at_home(home: &Home) -> Node {
-    let node = Node::start(home).await;
-    let deadline = Instant::now() + READY_WITHIN;
-    loop {
-        let view = node.json(&["lightning", "status"]);
-        let owner_sat = view["owner_sat"].as_u64().unwrap();
-        if view["channels_usable"].as_u64().unwrap() > 0 && owner_sat > 1_500_000 {
-            return node;
-        }
-        assert!(Instant::now() < deadline, "{view:#}");
-        waiting(|| std::thread::sleep(Duration::from_millis(200)));
-    }
-}
+pub const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Has the neighbour pay; the preimage.
 fn paid(node: &Node, invoice: &str) -> String {
@@ -50,7 +35,7 @@ async fn all_protocols_are_offered_at_once_and_each_pays() {
     let (with_model, shop) = (Home::on("sandbox", ""), Shop::open().await);
     let has_model = with_model.is_some();
     let home = with_model.unwrap_or_else(|| Home::without_model_on("sandbox", ""));
-    let node = at_home(&home).await;
+    let node = at_home(&home, READY_WITHIN).await;
     sell(&node, &shop.url, &["--deposit", "50"]);
     let before_sat = owner_sat(&node);
 

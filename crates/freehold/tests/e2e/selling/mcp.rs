@@ -192,7 +192,18 @@ async fn free(node: &Node, server: &Server) {
     let put = node
         .request(Method::PUT, "/mcp", Pay::Nothing)
         .json(&call("add"));
-    assert_eq!(put.send().await.unwrap().status(), 405);
+    let large = node.request(Method::POST, "/mcp", Pay::Nothing);
+    let large = large.body(" ".repeat((4 << 20) + 1));
+    for (request, status, code) in [
+        (put, 405, "method_not_allowed"),
+        (large, 413, "request_too_large"),
+    ] {
+        let reply = Reply::of(request.send().await.unwrap()).await;
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (status, &json!(code))
+        );
+    }
     assert_eq!(server.calls(), 0);
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{Home, Node, waiting};
-use crate::selling::lightning::at_home;
+use crate::common::{Home, Node, at_home, waiting};
+use crate::selling::lightning::READY_WITHIN;
 
 /// The two of them. The buyer has the sandbox's chain.
 pub struct Pair {
@@ -16,7 +16,7 @@ pub struct Pair {
 impl Pair {
     /// Brings them together.
     pub async fn meet() -> Self {
-        let buyer = at_home(&Home::without_model_on("sandbox", "")).await;
+        let buyer = at_home(&Home::without_model_on("sandbox", ""), READY_WITHIN).await;
         let sandbox = buyer.json(&["sandbox", "status"]);
         let chain = format!("[chain]\nesplora = {}", sandbox["esplora_url"]);
         let home = Home::without_model_on("sandbox", &chain);

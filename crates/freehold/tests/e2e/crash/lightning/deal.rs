@@ -4,21 +4,14 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+
+use crate::crash::request::Addresses;
 
 /// A payment that is cut off in a channel takes until both nodes are there again.
 const END_WITHIN: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Where everybody lives.
-#[derive(Clone)]
-pub struct Addresses {
-    pub http: Client,
-    pub seller_url: String,
-    pub payer_url: String,
-    pub payer_owner: String,
-}
 
 /// What is bought, how, and by whom.
 #[derive(Clone, Debug)]

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use crate::common::rng::Rng;
 use crate::common::{Home, Node, Pay, free_port, told, waiting};
+use crate::crash::request::Addresses;
 use crate::crash::world::rest;
 
-use super::deal::{Addresses, Deal, End};
+use super::deal::{Deal, End};
 use super::shop::Shop;
 
 pub const PRICE_SAT: u64 = 10;
@@ -68,12 +69,7 @@ impl World {
     }
 
     pub fn addresses(&self) -> Addresses {
-        Addresses {
-            http: self.payer.http(),
-            seller_url: self.seller.url(),
-            payer_url: self.payer.url(),
-            payer_owner: self.payer.owner_token(),
-        }
+        Addresses::of(&self.seller, &self.payer)
     }
 
     /// One to three purchases by members of the newest family.
