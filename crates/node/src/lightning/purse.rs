@@ -14,6 +14,10 @@ use wallet::{WalletError, sat_to_msat};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
+#[cfg(test)]
+#[path = "../simulation/purse_wallet.rs"]
+pub(crate) mod simulated;
+
 /// Invoices that purses pay.
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS purse_payments (

@@ -21,6 +21,9 @@ mod error;
 mod offer;
 mod pass;
 mod sessions;
+#[cfg(test)]
+#[path = "../simulation/seller.rs"]
+pub(crate) mod simulated;
 mod uses;
 
 use http402::l402::Issuer;
