@@ -28,6 +28,8 @@ mod recovery;
 mod sealing;
 pub mod sell;
 mod serve;
+#[cfg(test)]
+mod simulation;
 pub mod stamps;
 mod status;
 mod tasks;

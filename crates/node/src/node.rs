@@ -386,6 +386,10 @@ fn same_secret(given: &str, wanted: &str) -> bool {
 
 /// Now, Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
+    #[cfg(test)]
+    if let Some(now_ms) = crate::simulation::now_ms() {
+        return now_ms;
+    }
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -63,16 +63,8 @@ impl Db {
         T: Send + 'static,
         E: From<rusqlite::Error> + Send + 'static,
     {
-        let connection = Arc::clone(&self.connection);
-        let task = tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        });
-        match task.await {
+        let db = self.clone();
+        match tokio::task::spawn_blocking(move || db.write_blocking(work)).await {
             Ok(result) => result,
             Err(join) => match join.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -80,5 +72,21 @@ impl Db {
                 Err(_) => Err(E::from(rusqlite::Error::InvalidQuery)),
             },
         }
+    }
+
+    /// The same on this very thread, which waits for the disk.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_blocking<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Transaction<'_>) -> Result<T, E>,
+        E: From<rusqlite::Error>,
+    {
+        let mut connection = (self.connection.lock()).unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&transaction)?;
+        transaction.commit()?;
+        Ok(value)
     }
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::{Carrier, Credential, FetchRequest, HttpAnswer, Payment, Protocol, Spender, send};
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms, now_s};
+use crate::sealing::SealingKey;
 
 /// One for each thing that was bought.
 pub(crate) const SCHEMA: &str = "
@@ -38,7 +39,7 @@ pub(super) enum Cached {
 }
 
 /// What a credential was bought for.
-struct Scope {
+pub(super) struct Scope {
     spender: String,
     method: String,
     /// Scheme, host, port and path.
@@ -47,7 +48,7 @@ struct Scope {
 
 impl Scope {
     /// None if the URL can't be read.
-    fn of(spender: &Spender, request: &FetchRequest) -> Option<Self> {
+    pub fn of(spender: &Spender, request: &FetchRequest) -> Option<Self> {
         let url = Url::parse(&request.url).ok()?;
         Some(Self {
             spender: spender.account().to_string(),
@@ -56,7 +57,8 @@ impl Scope {
         })
     }
 
-    fn find(&self, db: &Connection, now_s: u64) -> Result<Option<(String, Vec<u8>)>> {
+    /// The credential for it: its payment, and the sealed text.
+    pub fn find(&self, db: &Connection, now_s: u64) -> Result<Option<(String, Vec<u8>)>> {
         let sql = "SELECT payment_id, sealed FROM credentials WHERE spender = ?1 AND method = ?2 AND resource = ?3
                    AND (expires_s IS NULL OR expires_s > ?4)";
         let key = (&self.spender, &self.method, &self.resource, now_s);
@@ -65,6 +67,54 @@ impl Scope {
             .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)));
         Ok(found.optional()?)
     }
+
+    /// Keeps a payment's credential. The newest is kept.
+    pub fn keep(&self, db: &Connection, payment_id: &str, bought: &Bought) -> Result<()> {
+        db.execute(
+            "INSERT OR REPLACE INTO credentials
+             (spender, method, resource, payment_id, sealed, expires_s, created_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            (
+                &self.spender,
+                &self.method,
+                &self.resource,
+                payment_id,
+                &bought.sealed,
+                bought.expires_s,
+                now_ms(),
+            ),
+        )?;
+        Ok(())
+    }
+}
+
+/// A credential that may buy more, encrypted, and when it ends.
+pub(super) struct Bought {
+    sealed: Vec<u8>,
+    expires_s: Option<i64>,
+}
+
+impl Bought {
+    /// What a payment bought; none if it buys nothing more.
+    pub fn by(payment: &Payment, key: &SealingKey) -> Result<Option<Self>> {
+        let Some(authorization) = payment.unseal(key) else {
+            return Ok(None);
+        };
+        if payment.protocol != Protocol::L402 {
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(&authorization).unwrap_or_default();
+        let expires_s = valid_until_s(text).map(|s| i64::try_from(s).unwrap_or(i64::MAX));
+        let sealed = key.seal(&place(&payment.id), &authorization)?;
+        Ok(Some(Self { sealed, expires_s }))
+    }
+}
+
+/// Forgets a credential that isn't taken any more.
+pub(super) fn forget(db: &Connection, payment_id: &str) -> Result<()> {
+    let sql = "DELETE FROM credentials WHERE payment_id = ?1";
+    db.execute(sql, [payment_id])?;
+    Ok(())
 }
 
 impl Node {
@@ -104,42 +154,17 @@ impl Node {
     /// Keeps the credential that a payment bought, if it may buy more. The newest of its kind is kept.
     pub(super) async fn remember_credential(&self, payment: &Payment) -> Result<()> {
         let scope = Scope::of(&payment.spender, &payment.request);
-        let (Some(scope), Some(authorization)) = (scope, self.unseal(payment)) else {
+        let bought = Bought::by(payment, &self.inner.proofs_key)?;
+        let (Some(scope), Some(bought)) = (scope, bought) else {
             return Ok(());
         };
-        if payment.protocol != Protocol::L402 {
-            return Ok(());
-        }
-        let text = std::str::from_utf8(&authorization).unwrap_or_default();
-        let expires_s = valid_until_s(text).map(|s| i64::try_from(s).unwrap_or(i64::MAX));
         let id = payment.id.clone();
-        let sealed = self.inner.proofs_key.seal(&place(&id), &authorization)?;
-        let keep = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
-            tx.execute(
-                "INSERT OR REPLACE INTO credentials
-                 (spender, method, resource, payment_id, sealed, expires_s, created_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                (
-                    &scope.spender,
-                    &scope.method,
-                    &scope.resource,
-                    &id,
-                    &sealed,
-                    expires_s,
-                    now_ms(),
-                ),
-            )?;
-            Ok(())
-        };
+        let keep = move |tx: &rusqlite::Transaction<'_>| scope.keep(tx, &id, &bought);
         self.inner.db.write(keep).await
     }
 
     async fn forget_credential(&self, payment_id: String) -> Result<()> {
-        let forget = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
-            let sql = "DELETE FROM credentials WHERE payment_id = ?1";
-            tx.execute(sql, [&payment_id])?;
-            Ok(())
-        };
+        let forget = move |tx: &rusqlite::Transaction<'_>| forget(tx, &payment_id);
         self.inner.db.write(forget).await
     }
 
@@ -155,7 +180,7 @@ impl Node {
 }
 
 /// Where a credential is sealed: opened anywhere else, it is nothing.
-fn place(payment_id: &str) -> String {
+pub(super) fn place(payment_id: &str) -> String {
     format!("credential:{payment_id}")
 }
 

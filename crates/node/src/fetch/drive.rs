@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rusqlite::Connection;
 use wallet::ecash::{Redemption, TokenFate};
 use wallet::ledger::{self, Account, NewTransfer};
 use wallet::sat_to_msat;
@@ -25,7 +26,7 @@ pub(super) const PAUSES: [Duration; 4] = [
 pub(super) const PATIENCE_MS: i64 = 15 * 60 * 1_000;
 
 /// What a try to get the answer led to.
-enum Try {
+pub(super) enum Try {
     /// The seller's last word.
     Final(HttpAnswer),
     /// The seller refuses the token or the request.
@@ -126,14 +127,7 @@ impl Node {
             Err(NodeError::Upstream { reason, .. }) => return Ok(Try::Unclear(reason)),
             Err(error) => return Err(error),
         };
-        let says_what_it_cost = change_of(&answer).is_some() || receipt_of(&answer).is_some();
-        Ok(match answer.status {
-            200..=399 if was_interrupted(&answer) => Try::Unclear("the stream broke off".into()),
-            200..=399 => Try::Final(answer),
-            _ if says_what_it_cost => Try::Final(answer),
-            429 | 500..=599 => Try::Unclear(format!("the seller answers {}", answer.status)),
-            _ => Try::Refused(answer),
-        })
+        Ok(Try::of(answer))
     }
 
     async fn take_back(&self, payment: &Payment) -> Result<TokenFate> {
@@ -149,8 +143,6 @@ impl Node {
         mut payment: Payment,
         answer: HttpAnswer,
     ) -> Result<Payment> {
-        payment.state = PaymentState::Answered;
-        payment.change_token = change_of(&answer);
         let receipt = receipt_of(&answer).filter(|proof| match proof.verify(None) {
             Ok(_) => true,
             Err(error) => {
@@ -161,7 +153,7 @@ impl Node {
         payment.receipt_id = receipt
             .as_ref()
             .map(|proof| proof.signed_receipt.receipt.id.clone());
-        payment.answer = Some(answer);
+        payment.take_answer(answer);
         let mut row = payment;
         self.inner
             .db
@@ -183,30 +175,11 @@ impl Node {
             Some(token) => self.redeem_change(&payment.id, token).await?,
             None => 0,
         };
-        let handed_sat = payment.amount_sat + payment.fee_sat;
-        let spent_sat = handed_sat.saturating_sub(change_sat);
-        payment.spent_sat = Some(spent_sat);
-        payment.state = PaymentState::Settled;
+        payment.settle(change_sat);
         let row = payment.clone();
         self.inner
             .db
-            .write(move |tx| -> Result<()> {
-                if !row.protocol.is_lightning() {
-                    ledger::post(tx, &row.transfer_id(), sat_to_msat(spent_sat), now_ms())?;
-                } else if change_sat > 0 {
-                    let transfer = NewTransfer {
-                        id: &format!("pay-change:{}", row.id),
-                        debit: &Account::PurseEcash,
-                        credit: &row.spender.account(),
-                        amount_msat: sat_to_msat(change_sat),
-                        memo: "change",
-                        now_ms: now_ms(),
-                    };
-                    ledger::transfer(tx, &transfer)?;
-                }
-                row.dispute_if_unanswered(tx)?;
-                row.update(tx, now_ms())
-            })
+            .write(move |tx| row.book_settled(tx, change_sat))
             .await?;
         self.close_operation(&payment);
         Ok(payment)
@@ -241,16 +214,9 @@ impl Node {
     }
 
     async fn void_payment(&self, mut payment: Payment) -> Result<Payment> {
-        payment.state = PaymentState::Voided;
-        payment.spent_sat = Some(0);
+        payment.void();
         let row = payment.clone();
-        self.inner
-            .db
-            .write(move |tx| -> Result<()> {
-                ledger::void(tx, &row.transfer_id(), now_ms())?;
-                row.update(tx, now_ms())
-            })
-            .await?;
+        self.inner.db.write(move |tx| row.book_voided(tx)).await?;
         Ok(payment)
     }
 
@@ -274,6 +240,68 @@ impl Node {
                 tracing::debug!(%error, "a claimed token is checked again later");
             }
         });
+    }
+}
+
+impl Try {
+    /// What an answer to a token means.
+    pub fn of(answer: HttpAnswer) -> Self {
+        let says_what_it_cost = change_of(&answer).is_some() || receipt_of(&answer).is_some();
+        match answer.status {
+            200..=399 if was_interrupted(&answer) => Self::Unclear("the stream broke off".into()),
+            200..=399 => Self::Final(answer),
+            _ if says_what_it_cost => Self::Final(answer),
+            429 | 500..=599 => Self::Unclear(format!("the seller answers {}", answer.status)),
+            _ => Self::Refused(answer),
+        }
+    }
+}
+
+impl Payment {
+    /// The seller's last word, and the change in it.
+    pub(super) fn take_answer(&mut self, answer: HttpAnswer) {
+        self.state = PaymentState::Answered;
+        self.change_token = change_of(&answer);
+        self.answer = Some(answer);
+    }
+
+    /// It is over, and so much came back.
+    pub(super) fn settle(&mut self, change_sat: u64) {
+        let handed_sat = self.amount_sat + self.fee_sat;
+        self.spent_sat = Some(handed_sat.saturating_sub(change_sat));
+        self.state = PaymentState::Settled;
+    }
+
+    /// Books what it really cost, together with its end.
+    pub(super) fn book_settled(&self, db: &Connection, change_sat: u64) -> Result<()> {
+        if !self.protocol.is_lightning() {
+            let spent_msat = sat_to_msat(self.spent_sat.unwrap_or_default());
+            ledger::post(db, &self.transfer_id(), spent_msat, now_ms())?;
+        } else if change_sat > 0 {
+            let transfer = NewTransfer {
+                id: &format!("pay-change:{}", self.id),
+                debit: &Account::PurseEcash,
+                credit: &self.spender.account(),
+                amount_msat: sat_to_msat(change_sat),
+                memo: "change",
+                now_ms: now_ms(),
+            };
+            ledger::transfer(db, &transfer)?;
+        }
+        self.dispute_if_unanswered(db)?;
+        self.update(db, now_ms())
+    }
+
+    /// It is over, and nothing was paid.
+    pub(super) fn void(&mut self) {
+        self.state = PaymentState::Voided;
+        self.spent_sat = Some(0);
+    }
+
+    /// Releases what was reserved, together with its end.
+    pub(super) fn book_voided(&self, db: &Connection) -> Result<()> {
+        ledger::void(db, &self.transfer_id(), now_ms())?;
+        self.update(db, now_ms())
     }
 }
 

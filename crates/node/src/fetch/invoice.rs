@@ -14,6 +14,7 @@ use wallet::ledger::Account;
 use wallet::lightning::Payable;
 use wallet::nwc::{self, PaymentState as WalletState};
 use wallet::{MSAT_PER_SAT, sat_to_msat};
+use zeroize::Zeroizing;
 
 use super::standing::{Asked, Next, Standing, after_asking, before_asking};
 use super::{Payment, PaymentState, Spender, ways};
@@ -23,12 +24,13 @@ use crate::lightning::{
 };
 use crate::node::{Node, now_s};
 use crate::nwc::PurseLightning;
+use crate::sealing::SealingKey;
 
 /// What the mint sets aside for the way at least, and the wallets that pay for purses elsewhere.
-const MINT_FEE_MIN_SAT: u64 = 5;
+pub(super) const MINT_FEE_MIN_SAT: u64 = 5;
 const ELSEWHERE_FEE_MIN_SAT: u64 = 10;
 /// How long to wait for a wallet. It goes on, and is asked again later.
-const WALLET_TIME_MAX: Duration = Duration::from_secs(75);
+pub(super) const WALLET_TIME_MAX: Duration = Duration::from_secs(75);
 
 /// What pays invoices.
 #[derive(Clone)]
@@ -70,9 +72,7 @@ impl Node {
         mut payment: Payment,
         challenge: &ways::Headers,
     ) -> Result<Payment> {
-        let headers = ways::challenge_headers(challenge);
-        let json = serde_json::to_vec(&headers).unwrap_or_default();
-        payment.sealed = Some(self.inner.proofs_key.seal(&payment.place(), &json)?);
+        payment.seal_challenge(&self.inner.proofs_key, challenge)?;
         let row = payment.clone();
         self.inner
             .db
@@ -218,45 +218,14 @@ impl Node {
         preimage: &str,
         fee_msat: u64,
     ) -> Result<Payment> {
-        payment.fee_sat = fee_msat.div_ceil(MSAT_PER_SAT);
-        let mut secret = [0; 32];
-        let is_read = hex::decode_to_slice(preimage, &mut secret).is_ok();
-        let hash = hex::encode(Sha256::digest(secret));
-        let authorization = match is_read && hash == payment.bill()?.payment_hash {
-            true => self.authorization(&payment, secret),
-            false => Err(NodeError::ProofMissing),
-        };
-        match authorization {
-            Ok(authorization) => {
-                let key = &self.inner.proofs_key;
-                payment.sealed = Some(key.seal(&payment.place(), authorization.as_bytes())?);
-                payment.state = PaymentState::Paid;
-                self.save(&payment).await?;
-                Ok(payment)
-            }
-            Err(error) => {
-                payment.error = Some(error.to_string());
-                payment.sealed = None;
-                payment.state = PaymentState::Answered;
-                self.save(&payment).await?;
-                Ok(payment)
-            }
-        }
-    }
-
-    fn authorization(&self, payment: &Payment, preimage: [u8; 32]) -> Result<String> {
-        let headers = self.unseal(payment).ok_or(NodeError::ProofMissing)?;
-        let headers: Vec<(String, String)> =
-            serde_json::from_slice(&headers).map_err(|_| NodeError::ProofMissing)?;
-        let invoice = &payment.bill()?.invoice;
-        let body = payment.request.body.as_deref().unwrap_or_default();
-        ways::authorization(&headers, payment.protocol, invoice, body, preimage)
+        payment.take_proof(&self.inner.proofs_key, preimage, fee_msat)?;
+        self.save(&payment).await?;
+        Ok(payment)
     }
 
     /// What is sealed in a payment's row.
-    pub(super) fn unseal(&self, payment: &Payment) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        let sealed = payment.sealed.as_deref()?;
-        self.inner.proofs_key.open(&payment.place(), sealed)
+    pub(super) fn unseal(&self, payment: &Payment) -> Option<Zeroizing<Vec<u8>>> {
+        payment.unseal(&self.inner.proofs_key)
     }
 
     /// Nothing was paid, and nothing will be. What no wallet has heard of leaves no trace: the same id may be used again,
@@ -267,8 +236,7 @@ impl Node {
         is_forgotten: bool,
         why: NodeError,
     ) -> Result<Payment> {
-        payment.state = PaymentState::Voided;
-        payment.spent_sat = Some(0);
+        payment.void();
         payment.error = Some(why.to_string());
         if is_forgotten {
             let row = payment.clone();
@@ -285,7 +253,7 @@ impl Node {
     }
 }
 
-fn pending(payment: Payment, reason: &str) -> NodeError {
+pub(super) fn pending(payment: Payment, reason: &str) -> NodeError {
     NodeError::PaymentPending {
         id: payment.id,
         reason: reason.to_owned(),
@@ -293,7 +261,7 @@ fn pending(payment: Payment, reason: &str) -> NodeError {
 }
 
 /// The limit is on price and fees together, so both are in the message too.
-fn whole_price(error: NodeError, payment: &Payment) -> NodeError {
+pub(super) fn whole_price(error: NodeError, payment: &Payment) -> NodeError {
     match error {
         NodeError::Http402(Error::PriceAboveLimit {
             amount_sat,
@@ -308,6 +276,61 @@ fn whole_price(error: NodeError, payment: &Payment) -> NodeError {
 }
 
 impl Payment {
+    /// Keeps the challenge until it is paid: the credential is made of it.
+    pub(super) fn seal_challenge(
+        &mut self,
+        key: &SealingKey,
+        challenge: &ways::Headers,
+    ) -> Result<()> {
+        let headers = ways::challenge_headers(challenge);
+        let json = serde_json::to_vec(&headers).unwrap_or_default();
+        self.sealed = Some(key.seal(&self.place(), &json)?);
+        Ok(())
+    }
+
+    /// Makes the credential of the proof. Without one there is nothing that the seller could be shown.
+    pub(super) fn take_proof(
+        &mut self,
+        key: &SealingKey,
+        preimage: &str,
+        fee_msat: u64,
+    ) -> Result<()> {
+        self.fee_sat = fee_msat.div_ceil(MSAT_PER_SAT);
+        let mut secret = [0; 32];
+        let is_read = hex::decode_to_slice(preimage, &mut secret).is_ok();
+        let hash = hex::encode(Sha256::digest(secret));
+        let authorization = match is_read && hash == self.bill()?.payment_hash {
+            true => self.authorization(key, secret),
+            false => Err(NodeError::ProofMissing),
+        };
+        match authorization {
+            Ok(authorization) => {
+                self.sealed = Some(key.seal(&self.place(), authorization.as_bytes())?);
+                self.state = PaymentState::Paid;
+            }
+            Err(error) => {
+                self.error = Some(error.to_string());
+                self.sealed = None;
+                self.state = PaymentState::Answered;
+            }
+        }
+        Ok(())
+    }
+
+    fn authorization(&self, key: &SealingKey, preimage: [u8; 32]) -> Result<String> {
+        let headers = self.unseal(key).ok_or(NodeError::ProofMissing)?;
+        let headers: Vec<(String, String)> =
+            serde_json::from_slice(&headers).map_err(|_| NodeError::ProofMissing)?;
+        let invoice = &self.bill()?.invoice;
+        let body = self.request.body.as_deref().unwrap_or_default();
+        ways::authorization(&headers, self.protocol, invoice, body, preimage)
+    }
+
+    /// What is sealed in its row.
+    pub(super) fn unseal(&self, key: &SealingKey) -> Option<Zeroizing<Vec<u8>>> {
+        key.open(&self.place(), self.sealed.as_deref()?)
+    }
+
     /// Where its secrets are sealed.
     fn place(&self) -> String {
         format!("payment:{}", self.id)
@@ -319,12 +342,12 @@ impl Payment {
     }
 
     /// Held by the task that asks the wallet, also when nobody waits for it any more.
-    fn asking_key(&self) -> String {
+    pub(super) fn asking_key(&self) -> String {
         format!("fetch-asks:{}", self.id)
     }
 
     /// What the owner's channels may take for the way.
-    fn fee_max_msat(&self) -> Option<u64> {
+    pub(super) fn fee_max_msat(&self) -> Option<u64> {
         let usual_msat = lightning::fee_max_msat(sat_to_msat(self.amount_sat));
         self.fee_max_sat
             .map(|max_sat| sat_to_msat(max_sat).min(usual_msat))

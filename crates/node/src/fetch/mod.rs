@@ -14,6 +14,9 @@ mod reserve;
 mod restored;
 mod rows;
 #[cfg(test)]
+#[path = "../simulation/buyer.rs"]
+pub(crate) mod simulated;
+#[cfg(test)]
 mod simulator;
 mod standing;
 #[cfg(test)]

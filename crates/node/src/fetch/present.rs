@@ -11,10 +11,10 @@ use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
 /// A seller may learn of a payment a moment after us; after so many refusals it means it.
-const REFUSALS_MAX: u32 = 2;
+pub(super) const REFUSALS_MAX: u32 = 2;
 
 /// What showing the proof led to.
-enum Shown {
+pub(super) enum Shown {
     /// The seller's last word.
     Answer(HttpAnswer),
     /// The seller wants to be paid again, or sends us elsewhere.
@@ -86,14 +86,7 @@ impl Node {
             Err(NodeError::Upstream { reason, .. }) => return Ok(Shown::Unclear(reason)),
             Err(error) => return Err(error),
         };
-        Ok(match answer.status {
-            _ if answer.is_refusal() => Shown::Refused(answer),
-            200..=399 if was_interrupted(&answer) => Shown::Unclear("the stream broke off".into()),
-            408 | 425 | 429 | 500..=599 => {
-                Shown::Unclear(format!("the seller answers {}", answer.status))
-            }
-            _ => Shown::Answer(answer),
-        })
+        Ok(Shown::of(answer))
     }
 
     /// Keeps what was bought, and what may buy it again.
@@ -103,6 +96,20 @@ impl Node {
         }
         payment.sealed = None;
         self.keep_answer(payment, answer).await
+    }
+}
+
+impl Shown {
+    /// What an answer to a proof means.
+    pub fn of(answer: HttpAnswer) -> Self {
+        match answer.status {
+            _ if answer.is_refusal() => Self::Refused(answer),
+            200..=399 if was_interrupted(&answer) => Self::Unclear("the stream broke off".into()),
+            408 | 425 | 429 | 500..=599 => {
+                Self::Unclear(format!("the seller answers {}", answer.status))
+            }
+            _ => Self::Answer(answer),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ impl Payment {
     }
 
     /// Reserves ecash and records the payment; or asks, and records nothing.
-    fn reserve(&self, db: &Connection, intent: &Intent) -> Result<Reserved> {
+    pub(super) fn reserve(&self, db: &Connection, intent: &Intent) -> Result<Reserved> {
         let (id, memo) = (self.transfer_id(), self.memo());
         let reserved = match &self.spender {
             Spender::Purse(agent) => {

@@ -13,6 +13,8 @@ pub use channels::OpenRequest;
 pub use invoice::InvoiceInput;
 pub use pay::PayInput;
 pub(crate) use pay::fee_max_msat;
+#[cfg(test)]
+pub(crate) use purse::simulated;
 pub(crate) use purse::{PurseOrder, invoice_intent};
 pub use purse::{PursePayment, PursePaymentState};
 pub use purse_invoice::PurseInvoice;

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
-use wallet::ecash::Melted;
+use wallet::ecash::{Melted, PaymentQuote};
 use wallet::ledger::{self, Account};
 use wallet::lightning::{LightningError, Payable};
 use wallet::purse::{self, Agent, Intent, PurseName, Reserved, Spend};
@@ -14,6 +14,10 @@ use wallet::{WalletError, sat_to_msat};
 use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
+
+#[cfg(test)]
+#[path = "../simulation/purse_wallet.rs"]
+pub(crate) mod simulated;
 
 /// Invoices that purses pay.
 pub(crate) const SCHEMA: &str = "
@@ -92,6 +96,34 @@ impl PursePayment {
         format!("purse-pay:{}:{}", self.payment_hash, self.attempt)
     }
 
+    /// Takes over what became of it; false if that isn't known yet.
+    fn end(&mut self, melted: Melted) -> bool {
+        match melted {
+            Melted::Pending => return false,
+            Melted::Failed => self.state = PursePaymentState::Voided,
+            Melted::Paid { fee_sat, preimage } => {
+                self.state = PursePaymentState::Settled;
+                self.fee_sat = Some(fee_sat);
+                self.preimage = preimage;
+            }
+        }
+        self.settled_ms = Some(now_ms());
+        true
+    }
+
+    /// Books its end.
+    fn book(&self, db: &Connection) -> Result<()> {
+        let (id, now_ms) = (self.transfer_id(), now_ms());
+        match self.fee_sat {
+            Some(fee_sat) => {
+                let cost_sat = self.amount_sat + fee_sat.min(self.fee_max_sat);
+                ledger::post(db, &id, sat_to_msat(cost_sat), now_ms)?;
+            }
+            None => ledger::void(db, &id, now_ms)?,
+        }
+        update(db, self)
+    }
+
     /// The most that it can cost.
     fn most_msat(&self) -> u64 {
         sat_to_msat(self.amount_sat.saturating_add(self.fee_max_sat))
@@ -101,6 +133,84 @@ impl PursePayment {
     pub(crate) fn transfer_id_of(db: &Connection, payment_hash: &str) -> Result<Option<String>> {
         let found = find(db, payment_hash)?;
         Ok(found.map(|payment| payment.transfer_id()))
+    }
+}
+
+/// What an invoice's payment begins with, after what was there before.
+enum Attempt {
+    /// One is open: find out about it.
+    Open(PursePayment),
+    /// It was paid.
+    Settled(PursePayment),
+    /// None is, and this is the next one's number.
+    New(u32),
+}
+
+impl Attempt {
+    fn after(before: Option<PursePayment>, agent: &Agent) -> Result<Self> {
+        Ok(match before {
+            Some(before) if before.purse != agent.purse => {
+                return Err(WalletError::IdempotencyConflict(before.payment_hash).into());
+            }
+            Some(before) if before.state == PursePaymentState::Paying => Self::Open(before),
+            Some(before) if before.state == PursePaymentState::Settled => Self::Settled(before),
+            Some(before) => Self::New(before.attempt + 1),
+            None => Self::New(1),
+        })
+    }
+}
+
+impl PurseOrder {
+    /// The payment of what the mint quoted, if that is within the order's limit.
+    fn payment(
+        &self,
+        payment_hash: String,
+        quote: PaymentQuote,
+        attempt: u32,
+    ) -> Result<PursePayment> {
+        let amount_sat = quote.fee_max_sat;
+        if let Some(max_sat) = self.fee_max_sat.filter(|max_sat| amount_sat > *max_sat) {
+            return Err(http402::Error::PriceAboveLimit {
+                amount_sat,
+                max_sat,
+            }
+            .into());
+        }
+        Ok(PursePayment {
+            payment_hash,
+            purse: self.agent.purse.clone(),
+            state: PursePaymentState::Paying,
+            amount_sat: quote.amount_sat,
+            fee_max_sat: quote.fee_max_sat,
+            fee_sat: None,
+            preimage: None,
+            created_ms: now_ms(),
+            settled_ms: None,
+            attempt,
+            quote_id: quote.id,
+        })
+    }
+
+    /// Reserves it and records it; or asks, and records nothing.
+    fn reserve(
+        &self,
+        db: &Connection,
+        intent: &Intent,
+        payment: &PursePayment,
+    ) -> Result<Reserved> {
+        let spend = Spend {
+            agent: &self.agent,
+            intent,
+            credit: &Account::PurseEcash,
+            draw_from: None,
+            id: &payment.transfer_id(),
+            memo: "Lightning invoice",
+        };
+        let reserved = purse::reserve(db, &spend, payment.created_ms)?;
+        if reserved == Reserved::Now {
+            insert(db, payment, self.key.as_deref())?;
+        }
+        Ok(reserved)
     }
 }
 
@@ -159,42 +269,13 @@ impl Node {
             .to_string();
         let _guard = self.inner.payments.lock(&lock_key(&hash)).await;
         let before = self.find_purse_payment(&hash).await?;
-        let attempt = match before {
-            Some(before) if before.purse != agent.purse => {
-                return Err(WalletError::IdempotencyConflict(hash).into());
-            }
-            Some(before) if before.state == PursePaymentState::Paying => {
-                return self.settle_purse_payment(before).await;
-            }
-            Some(before) if before.state == PursePaymentState::Settled => return Ok(before),
-            Some(before) => before.attempt + 1,
-            None => 1,
+        let attempt = match Attempt::after(before, agent)? {
+            Attempt::Open(before) => return self.settle_purse_payment(before).await,
+            Attempt::Settled(before) => return Ok(before),
+            Attempt::New(attempt) => attempt,
         };
         let quote = self.inner.purses.quote_payment(invoice).await?;
-        if let Some(max_sat) = order
-            .fee_max_sat
-            .filter(|max_sat| quote.fee_max_sat > *max_sat)
-        {
-            let amount_sat = quote.fee_max_sat;
-            return Err(http402::Error::PriceAboveLimit {
-                amount_sat,
-                max_sat,
-            }
-            .into());
-        }
-        let payment = PursePayment {
-            payment_hash: hash,
-            purse: agent.purse.clone(),
-            state: PursePaymentState::Paying,
-            amount_sat: quote.amount_sat,
-            fee_max_sat: quote.fee_max_sat,
-            fee_sat: None,
-            preimage: None,
-            created_ms: now_ms(),
-            settled_ms: None,
-            attempt,
-            quote_id: quote.id,
-        };
+        let payment = order.payment(hash, quote, attempt)?;
         let intent = invoice_intent(
             order.purpose.as_ref(),
             &payment.payment_hash,
@@ -223,22 +304,8 @@ impl Node {
         intent: Intent,
         payment: PursePayment,
     ) -> Result<()> {
-        self.reserve_or_ask(move |tx| {
-            let spend = Spend {
-                agent: &order.agent,
-                intent: &intent,
-                credit: &Account::PurseEcash,
-                draw_from: None,
-                id: &payment.transfer_id(),
-                memo: "Lightning invoice",
-            };
-            let reserved = purse::reserve(tx, &spend, payment.created_ms)?;
-            if reserved == Reserved::Now {
-                insert(tx, &payment, order.key.as_deref())?;
-            }
-            Ok(reserved)
-        })
-        .await
+        self.reserve_or_ask(move |tx| order.reserve(tx, &intent, &payment))
+            .await
     }
 
     /// Books what became of a payment.
@@ -247,29 +314,11 @@ impl Node {
         mut payment: PursePayment,
         melted: Melted,
     ) -> Result<PursePayment> {
-        match melted {
-            Melted::Pending => return Ok(payment),
-            Melted::Failed => payment.state = PursePaymentState::Voided,
-            Melted::Paid { fee_sat, preimage } => {
-                payment.state = PursePaymentState::Settled;
-                payment.fee_sat = Some(fee_sat);
-                payment.preimage = preimage;
-            }
+        if !payment.end(melted) {
+            return Ok(payment);
         }
-        payment.settled_ms = Some(now_ms());
         let row = payment.clone();
-        let book = move |tx: &rusqlite::Transaction<'_>| -> Result<()> {
-            let (id, now_ms) = (row.transfer_id(), now_ms());
-            match row.fee_sat {
-                Some(fee_sat) => {
-                    let cost_sat = row.amount_sat + fee_sat.min(row.fee_max_sat);
-                    ledger::post(tx, &id, sat_to_msat(cost_sat), now_ms)?;
-                }
-                None => ledger::void(tx, &id, now_ms)?,
-            }
-            update(tx, &row)
-        };
-        self.inner.db.write(book).await?;
+        self.inner.db.write(move |tx| row.book(tx)).await?;
         Ok(payment)
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use http402::mpp::session::DepositId;
 use http402::mpp::{self, PAYMENT_RECEIPT, PaymentHash, Receipt};
+use http402::xcashu::TokenOutline;
 use http402::{door, l402, xcashu};
 use rusqlite::Transaction;
 use serde_json::json;
-use wallet::cashier::books::{self, Holder};
+use wallet::cashier::books::{self, BookedInvoice, Holder};
 
 use super::haggle::Haggled;
 use super::pass::{Pass, Payer};
@@ -253,13 +254,7 @@ impl Node {
                 .db
                 .write(move |tx| books::invoice(tx, &hash))
                 .await?;
-            let is_booked = invoice.is_some_and(|invoice| {
-                invoice.holder == holder
-                    && invoice
-                        .received_msat
-                        .is_some_and(|msat| msat >= amount_msat)
-            });
-            if is_booked {
+            if is_booked(invoice.as_ref(), holder, amount_msat) {
                 return Ok(());
             }
             if tokio::time::Instant::now() > deadline {
@@ -275,36 +270,10 @@ impl Node {
         }
         let request = format!("offer:{}", offer.id);
         let asked = self.ecash_offer(offer)?;
-        let outline = match (
-            asked.decide(Some(token)),
-            self.paid_before(Some(token), &request).await?,
-        ) {
-            // What paid before the price rose is still good.
-            (_, Some(outline)) => outline,
-            (xcashu::Decision::Redeem(outline), None) => outline,
-            (xcashu::Decision::Refuse { error, .. }, None) => {
-                return Err(SellError::Ecash(error).into());
-            }
-            (xcashu::Decision::Challenge(_), None) => {
-                return Err(SellError::HeaderMalformed("X-Cashu").into());
-            }
-        };
-        if outline.amount > most_sat(offer.price_sat) {
-            let (given_sat, price_sat) = (outline.amount, offer.price_sat);
-            return Err(SellError::PaymentTooMuch {
-                given_sat,
-                price_sat,
-            }
-            .into());
-        }
+        let before = self.paid_before(Some(token), &request).await?;
+        let outline = accepted(&asked, token, before)?;
         let guard = self.inner.sales.lock(&outline.id.to_string()).await;
-        let quote = Quote {
-            request,
-            body: Vec::new(),
-            max_price_sat: offer.price_sat,
-            max_tokens: 0,
-            offer: Some(offer.id.clone()),
-        };
+        let quote = quoted(offer, request);
         let sale = match self.take_payment(outline, quote).await {
             Ok(sale) => sale,
             // A refusal took nothing.
@@ -344,6 +313,50 @@ impl Node {
                 Ok(Entry::Answer(pass.failed(SellError::Ecash(error)).await?))
             }
         }
+    }
+}
+
+/// Whether an invoice is this holder's, and so much has come for it.
+pub(super) fn is_booked(invoice: Option<&BookedInvoice>, holder: Holder, amount_msat: u64) -> bool {
+    invoice.is_some_and(|invoice| {
+        let received_msat = invoice.received_msat;
+        invoice.holder == holder && received_msat.is_some_and(|msat| msat >= amount_msat)
+    })
+}
+
+/// The token, if it may be redeemed for what is asked; or if it was, `before`.
+pub(super) fn accepted(
+    asked: &xcashu::Offer,
+    token: &str,
+    before: Option<TokenOutline>,
+) -> Result<TokenOutline, SellError> {
+    let outline = match (asked.decide(Some(token)), before) {
+        // What paid before the price rose is still good.
+        (_, Some(outline)) => outline,
+        (xcashu::Decision::Redeem(outline), None) => outline,
+        (xcashu::Decision::Refuse { error, .. }, None) => return Err(SellError::Ecash(error)),
+        (xcashu::Decision::Challenge(_), None) => {
+            return Err(SellError::HeaderMalformed("X-Cashu"));
+        }
+    };
+    if outline.amount > most_sat(asked.price_sat()) {
+        let (given_sat, price_sat) = (outline.amount, asked.price_sat());
+        return Err(SellError::PaymentTooMuch {
+            given_sat,
+            price_sat,
+        });
+    }
+    Ok(outline)
+}
+
+/// What a token is to pay for: a call of an offer.
+pub(super) fn quoted(offer: &Offer, request: String) -> Quote {
+    Quote {
+        request,
+        body: Vec::new(),
+        max_price_sat: offer.price_sat,
+        max_tokens: 0,
+        offer: Some(offer.id.clone()),
     }
 }
 

@@ -25,6 +25,9 @@ mod mcp;
 mod offer;
 mod pass;
 mod sessions;
+#[cfg(test)]
+#[path = "../simulation/seller.rs"]
+pub(crate) mod simulated;
 mod uses;
 
 use http402::l402::Issuer;

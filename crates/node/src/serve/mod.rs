@@ -6,6 +6,9 @@ mod order;
 mod replay;
 mod sale;
 mod settle;
+#[cfg(test)]
+#[path = "../simulation/till.rs"]
+pub(crate) mod simulated;
 mod till;
 mod work;
 

@@ -10,7 +10,7 @@ use crate::node::{Node, now_ms};
 use crate::sell::SellError;
 
 /// How long a call that was paid and cut off waits for a retry, before its money goes back.
-const RETRY_MAX_MS: i64 = 10 * 60 * 1_000;
+pub(super) const RETRY_MAX_MS: i64 = 10 * 60 * 1_000;
 
 impl Node {
     /// Sends a settled sale's answer again, with the same change and receipt.

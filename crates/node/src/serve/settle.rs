@@ -1,5 +1,6 @@
 //! Steps 5 and 6: receipt, price, change, in one transaction.
 
+use rusqlite::Connection;
 use timestamp::Hash;
 use timestamp::proof::ReceiptProof;
 use wallet::ecash::Issued;
@@ -211,38 +212,11 @@ impl Node {
         ending.change = change
             .as_ref()
             .map(|issued| (issued.operation, issued.token.clone()));
-        let earned_sat = sale.received_sat.saturating_sub(out_sat);
-        let id = sale.id.clone();
-        let (income, memo) = match &sale.offer {
-            None => (Account::InferenceIncome, "earned by answering".to_owned()),
-            Some(offer) => (Account::ServiceIncome, format!("earned by selling {offer}")),
-        };
+        let sale = sale.clone();
         self.inner
             .db
             .write(move |tx| -> Result<()> {
-                let movements = [
-                    ("earned", income, earned_sat, memo.as_str()),
-                    (
-                        "change",
-                        Account::TillEcash,
-                        out_sat,
-                        "change to the customer",
-                    ),
-                ];
-                for (what, credit, amount_sat, memo) in movements {
-                    if amount_sat > 0 {
-                        let transfer = NewTransfer {
-                            id: &format!("sale:{id}:{what}"),
-                            debit: &Account::SalesHeld,
-                            credit: &credit,
-                            amount_msat: sat_to_msat(amount_sat),
-                            memo,
-                            now_ms: now_ms(),
-                        };
-                        ledger::transfer(tx, &transfer)?;
-                    }
-                }
-                Sale::mark_settled(tx, &id, &ending, now_ms())?;
+                book_ending(tx, &sale, &ending, out_sat)?;
                 also(tx)
             })
             .await?;
@@ -264,6 +238,40 @@ impl Node {
             .price_sat(order.prompt_tokens, done.completion_tokens)
             .min(order.max_price_sat)
     }
+}
+
+/// Books how a sale ended: what was earned, and what went back.
+pub(super) fn book_ending(
+    db: &Connection,
+    sale: &Sale,
+    ending: &Ending,
+    out_sat: u64,
+) -> Result<()> {
+    let id = &sale.id;
+    let earned_sat = sale.received_sat.saturating_sub(out_sat);
+    let (income, memo) = match &sale.offer {
+        None => (Account::InferenceIncome, "earned by answering".to_owned()),
+        Some(offer) => (Account::ServiceIncome, format!("earned by selling {offer}")),
+    };
+    let back = "change to the customer";
+    let movements = [
+        ("earned", income, earned_sat, memo.as_str()),
+        ("change", Account::TillEcash, out_sat, back),
+    ];
+    for (what, credit, amount_sat, memo) in movements {
+        if amount_sat > 0 {
+            let transfer = NewTransfer {
+                id: &format!("sale:{id}:{what}"),
+                debit: &Account::SalesHeld,
+                credit: &credit,
+                amount_msat: sat_to_msat(amount_sat),
+                memo,
+                now_ms: now_ms(),
+            };
+            ledger::transfer(db, &transfer)?;
+        }
+    }
+    Sale::mark_settled(db, id, ending, now_ms())
 }
 
 fn statement(order: &Order, done: &Done, price_sat: u64) -> Statement {

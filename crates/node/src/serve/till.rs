@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use http402::mpp::session::DepositId;
 use http402::xcashu::TokenOutline;
+use rusqlite::Connection;
 use url::Url;
 use wallet::ecash::{EcashError, Redemption};
 use wallet::ledger::{self, Account, NewTransfer};
@@ -18,6 +19,47 @@ use crate::node::{Node, now_ms};
 
 /// Reservations of purses that pay this node directly; a crash voids them.
 pub(crate) const CALL_PREFIX: &str = "call:";
+
+/// What a token's sale begins with.
+pub(super) enum Begun {
+    /// The token is new, and recorded.
+    Now(Sale),
+    /// This very request was begun with it before.
+    Before(Sale),
+}
+
+/// Records a token before it is swapped. What was recorded for another request stays that one's.
+pub(super) fn begin_sale(db: &Connection, outline: &TokenOutline, quote: Quote) -> Result<Begun> {
+    let request = quote.request.clone();
+    let (id, token) = (outline.id.to_string(), outline.token().to_owned());
+    match Sale::find(db, &id)? {
+        Some(sale) if !sale.is_for(&request) => Err(NodeError::PaymentUsed),
+        Some(sale) => Ok(Begun::Before(sale)),
+        // What became of a token can be told later only if it was used for one thing.
+        None if crate::sell::is_used(db, &DepositId::ecash(outline.id))? => {
+            Err(NodeError::PaymentUsed)
+        }
+        None => {
+            let fresh = Sale::new(id, token, quote, now_ms());
+            fresh.insert(db)?;
+            Ok(Begun::Now(fresh))
+        }
+    }
+}
+
+/// Books what a token brought in.
+pub(super) fn book_paid(db: &Connection, id: &str, received_sat: u64) -> Result<()> {
+    let transfer = NewTransfer {
+        id: &format!("sale:{id}:paid"),
+        debit: &Account::TillEcash,
+        credit: &Account::SalesHeld,
+        amount_msat: sat_to_msat(received_sat),
+        memo: "a customer paid",
+        now_ms: now_ms(),
+    };
+    ledger::transfer(db, &transfer)?;
+    Sale::mark_paid(db, id, received_sat)
+}
 
 impl Node {
     pub(super) async fn reserve_from_purse(&self, agent: Agent, order: &Order) -> Result<Payer> {
@@ -59,29 +101,14 @@ impl Node {
     /// Swaps the token, unless this very request was paid with it before. The caller
     /// holds the sale's lock.
     pub(crate) async fn take_payment(&self, outline: TokenOutline, quote: Quote) -> Result<Sale> {
-        let deposit = DepositId::ecash(outline.id);
-        let request = quote.request.clone();
-        let (id, token) = (outline.id.to_string(), outline.token().to_owned());
-        let fresh = Sale::new(id, token, quote, now_ms());
-        let known = self
+        let begun = self
             .inner
             .db
-            .write(move |tx| -> Result<_> {
-                let known = Sale::find(tx, &fresh.id)?;
-                if known.is_none() {
-                    // What became of a token can be told later only if it was used for one thing.
-                    if crate::sell::is_used(tx, &deposit)? {
-                        return Err(NodeError::PaymentUsed);
-                    }
-                    fresh.insert(tx)?;
-                }
-                Ok(known.ok_or(fresh))
-            })
+            .write(move |tx| begin_sale(tx, &outline, quote))
             .await?;
-        match known {
-            Err(fresh) => self.redeem(fresh).await,
-            Ok(sale) if !sale.is_for(&request) => Err(NodeError::PaymentUsed),
-            Ok(sale) => self.collect_sale(sale).await,
+        match begun {
+            Begun::Now(fresh) => self.redeem(fresh).await,
+            Begun::Before(sale) => self.collect_sale(sale).await,
         }
     }
 
@@ -136,20 +163,7 @@ impl Node {
         let id = sale.id.clone();
         self.inner
             .db
-            .write(move |tx| -> Result<()> {
-                ledger::transfer(
-                    tx,
-                    &NewTransfer {
-                        id: &format!("sale:{id}:paid"),
-                        debit: &Account::TillEcash,
-                        credit: &Account::SalesHeld,
-                        amount_msat: sat_to_msat(received_sat),
-                        memo: "a customer paid",
-                        now_ms: now_ms(),
-                    },
-                )?;
-                Sale::mark_paid(tx, &id, received_sat)
-            })
+            .write(move |tx| book_paid(tx, &id, received_sat))
             .await?;
         sale.state = SaleState::Paid;
         sale.received_sat = received_sat;

@@ -30,6 +30,8 @@ use crate::{Db, WalletError, sat_to_msat};
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 /// How many events a listener may be late.
 const BACKLOG: usize = 1_024;
+/// A payment that came to a channel is in the books after so long.
+const BOOKED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What can go wrong at the cashier's.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,12 @@ impl CashierError {
             Self::Lightning(error) => !error.is_unknown(),
         }
     }
+}
+
+/// What the books have on Lightning and on the chain.
+fn booked_msat(db: &rusqlite::Connection) -> Result<u64, WalletError> {
+    let account = ledger::ensure_account(db, &Account::Lightning)?;
+    Ok(account.balance_msat.unsigned_abs())
 }
 
 /// What is to be paid.
@@ -377,7 +385,7 @@ impl Cashier {
     /// `insufficient_funds` if more is gone than the owner had there, or a database error.
     #[boxed]
     pub async fn follow_chain(&self) -> Result<i64, CashierError> {
-        let now_ms = self.now_ms();
+        let booked_msat = self.db.write(|tx| booked_msat(tx)).await?;
         let channels = self.lightning.channels().await?.len() as u64;
         let has = self.lightning.balances().await?;
         if !self.payments(true, 1).await?.is_empty() {
@@ -386,10 +394,15 @@ impl Cashier {
         // Channels count in thousandths of a satoshi, of which the library shows whole ones.
         let tolerance_msat = sat_to_msat(channels);
         let actual_msat = sat_to_msat(has.onchain_total_sat + has.channels_sat + has.closing_sat);
+        if booked_msat.abs_diff(actual_msat) <= tolerance_msat {
+            return Ok(0);
+        }
+        // A payment that just came is in the channel before it is in the books.
+        tokio::time::sleep(BOOKED_WITHIN).await;
+        let now_ms = self.now_ms();
         let write = move |tx: &rusqlite::Transaction<'_>| -> Result<i64, WalletError> {
-            let account = ledger::ensure_account(tx, &Account::Lightning)?;
-            let booked_msat = account.balance_msat.unsigned_abs();
-            if booked_msat.abs_diff(actual_msat) <= tolerance_msat {
+            if self::booked_msat(tx)? != booked_msat {
+                // Money moved meanwhile: the two are of different moments.
                 return Ok(0);
             }
             let (asset, owner) = (Account::Lightning, Account::OwnerLightning);

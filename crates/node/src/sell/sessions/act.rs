@@ -167,13 +167,7 @@ impl Node {
         self.check_deposit(deposit).await?;
         let (action, deposit) = (action.clone(), deposit.id());
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Step> {
-            let step = session
-                .apply(&action, None, now_s())
-                .map_err(SellError::from)?;
-            if !step.effects.is_empty() {
-                consume(tx, &deposit, session)?;
-            }
-            Ok(step)
+            add_deposit(tx, session, &action, &deposit)
         };
         self.change_session(live, change).await
     }
@@ -188,17 +182,7 @@ impl Node {
                            held_sat: u64,
                            _: &Transaction<'_>|
               -> Result<Option<Step>> {
-            if held_sat > 0 {
-                return Err(SellError::SessionBusy.into());
-            }
-            match &action {
-                Some(action) => Ok(Some(
-                    session
-                        .apply(action, None, now_s())
-                        .map_err(SellError::from)?,
-                )),
-                None => Ok(session.tick(now_s())),
-            }
+            Ok(end(session, held_sat, action.as_ref())?)
         };
         self.change_session(live, change).await
     }
@@ -294,25 +278,7 @@ impl Node {
         received_sat: Option<u64>,
     ) -> Result<Reply> {
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Reply> {
-            let Some(received_sat) = received_sat.filter(|sat| *sat > 0) else {
-                return Ok(session
-                    .failed(&deposit, now_s())
-                    .map_err(SellError::from)?
-                    .reply);
-            };
-            let transfer = NewTransfer {
-                id: &format!("session:{}:in:{}", session.id(), deposit.as_str()),
-                debit: &Account::TillEcash,
-                credit: &Account::Sessions,
-                amount_msat: sat_to_msat(received_sat),
-                memo: "deposit of a session",
-                now_ms: now_ms(),
-            };
-            ledger::transfer(tx, &transfer)?;
-            Ok(session
-                .settled(&deposit, received_sat, now_s())
-                .map_err(SellError::from)?
-                .reply)
+            credit_deposit(tx, session, &deposit, received_sat)
         };
         self.change_session(live, change).await
     }
@@ -349,8 +315,65 @@ impl Node {
     }
 }
 
+/// Closes a session for its buyer, or (without an action) for its silence.
+pub(super) fn end(
+    session: &mut Session,
+    held_sat: u64,
+    action: Option<&Action>,
+) -> Result<Option<Step>, SellError> {
+    if held_sat > 0 {
+        return Err(SellError::SessionBusy);
+    }
+    match action {
+        Some(action) => Ok(Some(session.apply(action, None, now_s())?)),
+        None => Ok(session.tick(now_s())),
+    }
+}
+
+/// Takes a further deposit in, and uses it up.
+pub(super) fn add_deposit(
+    tx: &Transaction<'_>,
+    session: &mut Session,
+    action: &Action,
+    deposit: &DepositId,
+) -> Result<Step> {
+    let step = session
+        .apply(action, None, now_s())
+        .map_err(SellError::from)?;
+    if !step.effects.is_empty() {
+        consume(tx, deposit, session)?;
+    }
+    Ok(step)
+}
+
+/// Credits what a token brought in, or notes that it was worth nothing.
+pub(super) fn credit_deposit(
+    tx: &Transaction<'_>,
+    session: &mut Session,
+    deposit: &DepositId,
+    received_sat: Option<u64>,
+) -> Result<Reply> {
+    let Some(received_sat) = received_sat.filter(|sat| *sat > 0) else {
+        let step = session.failed(deposit, now_s()).map_err(SellError::from)?;
+        return Ok(step.reply);
+    };
+    let transfer = NewTransfer {
+        id: &format!("session:{}:in:{}", session.id(), deposit.as_str()),
+        debit: &Account::TillEcash,
+        credit: &Account::Sessions,
+        amount_msat: sat_to_msat(received_sat),
+        memo: "deposit of a session",
+        now_ms: now_ms(),
+    };
+    ledger::transfer(tx, &transfer)?;
+    let step = session
+        .settled(deposit, received_sat, now_s())
+        .map_err(SellError::from)?;
+    Ok(step.reply)
+}
+
 /// Uses a deposit up. What became of a token can be told later only if it was used for one thing.
-fn consume(tx: &Transaction<'_>, deposit: &DepositId, session: &Session) -> Result<()> {
+pub(super) fn consume(tx: &Transaction<'_>, deposit: &DepositId, session: &Session) -> Result<()> {
     let sale = deposit.as_str().strip_prefix("cashu:").unwrap_or_default();
     let sql = "SELECT EXISTS (SELECT 1 FROM sales WHERE id = ?1)";
     if tx.query_row(sql, [sale], |row| row.get(0))? {

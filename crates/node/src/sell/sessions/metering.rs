@@ -43,25 +43,14 @@ impl Node {
         let all = self.inner.selling.sessions.all();
         let dirty: Vec<_> = all
             .into_iter()
-            .filter(|live| {
-                let state = live.lock();
-                state.is_dirty || (and_book && state.session.spent_sat() > state.booked_sat)
-            })
+            .filter(|live| live.is_unwritten(and_book))
             .collect();
         if dirty.is_empty() {
             return Ok(());
         }
         let again = dirty.clone();
         let write = move |tx: &Transaction<'_>| -> Result<()> {
-            for live in &dirty {
-                let mut state = live.lock();
-                if and_book {
-                    book_earned(tx, &live.offer, &mut state)?;
-                }
-                store::update(tx, &state.session, state.booked_sat)?;
-                state.is_dirty = false;
-            }
-            Ok(())
+            dirty.iter().try_for_each(|live| live.write(tx, and_book))
         };
         let written = self.inner.db.write(write).await;
         if written.is_err() {
@@ -98,25 +87,7 @@ impl Node {
         change: impl FnOnce(&mut Session, u64, &Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let changed = Arc::clone(live);
-        let write = move |tx: &Transaction<'_>| -> Result<T> {
-            let mut state = changed.lock();
-            let mut session = state.session.clone();
-            let held_sat = state.held_sat;
-            let value = change(&mut session, held_sat, tx)?;
-            let mut after = State {
-                session,
-                held_sat,
-                booked_sat: state.booked_sat,
-                is_dirty: false,
-            };
-            if after.session.times_out_at_s().is_none() {
-                // It is over: what was earned is booked before the rest goes back.
-                book_earned(tx, &changed.offer, &mut after)?;
-            }
-            store::update(tx, &after.session, after.booked_sat)?;
-            *state = after;
-            Ok(value)
-        };
+        let write = move |tx: &Transaction<'_>| changed.change(tx, change);
         let written = self.inner.db.write(write).await;
         let is_over = live.is_over();
         if is_over
@@ -142,6 +113,48 @@ impl Node {
 }
 
 impl Live {
+    /// Changes the session, together with what `change` writes.
+    pub(super) fn change<T>(
+        &self,
+        tx: &Transaction<'_>,
+        change: impl FnOnce(&mut Session, u64, &Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut state = self.lock();
+        let mut session = state.session.clone();
+        let held_sat = state.held_sat;
+        let value = change(&mut session, held_sat, tx)?;
+        let mut after = State {
+            session,
+            held_sat,
+            booked_sat: state.booked_sat,
+            is_dirty: false,
+        };
+        if after.session.times_out_at_s().is_none() {
+            // It is over: what was earned is booked before the rest goes back.
+            book_earned(tx, &self.offer, &mut after)?;
+        }
+        store::update(tx, &after.session, after.booked_sat)?;
+        *state = after;
+        Ok(value)
+    }
+
+    /// Whether the disk, or the ledger, doesn't know all that was spent.
+    pub(super) fn is_unwritten(&self, and_booked: bool) -> bool {
+        let state = self.lock();
+        state.is_dirty || (and_booked && state.session.spent_sat() > state.booked_sat)
+    }
+
+    /// Writes what was spent.
+    pub(super) fn write(&self, tx: &Transaction<'_>, and_book: bool) -> Result<()> {
+        let mut state = self.lock();
+        if and_book {
+            book_earned(tx, &self.offer, &mut state)?;
+        }
+        store::update(tx, &state.session, state.booked_sat)?;
+        state.is_dirty = false;
+        Ok(())
+    }
+
     /// True if nothing is left to do: what it answers, it answers from the disk.
     pub(super) fn is_over(&self) -> bool {
         let state = self.lock();

@@ -11,6 +11,9 @@ mod act;
 mod live;
 mod metering;
 mod refund;
+#[cfg(test)]
+#[path = "../../simulation/shop_sessions.rs"]
+pub(crate) mod simulated;
 mod store;
 
 use std::collections::HashMap;

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use http402::mpp::RefundStatus;
 use http402::mpp::session::{Effect, RefundTo, Reply, Session};
 use rusqlite::Transaction;
+use uuid::Uuid;
 use wallet::cashier::Payment;
 use wallet::cashier::books::{BookedPayment, Holder, PaymentState};
 use wallet::ledger::{self, Account, NewTransfer};
@@ -56,12 +57,7 @@ impl Node {
     }
 
     async fn resume_session(&self, live: &Arc<Live>) -> Result<()> {
-        let is_idle = {
-            let state = live.lock();
-            let over_at_s = state.session.times_out_at_s();
-            state.held_sat == 0 && over_at_s.is_some_and(|at_s| crate::node::now_s() >= at_s)
-        };
-        if is_idle {
+        if live.is_idle() {
             self.end_session(live, None).await?;
         }
         let unfinished = live.lock().session.unfinished();
@@ -103,13 +99,7 @@ impl Node {
             return Err(SellError::RefundPending.into());
         }
         let rest_msat = sat_to_msat(amount_sat);
-        let reserve_msat = (rest_msat / FEE_SHARE).max(FEE_MIN_MSAT);
-        // All of it if there is a way for nothing; else the buyer bears what the way costs.
-        let tries = [
-            (rest_msat, 0),
-            (rest_msat.saturating_sub(reserve_msat), reserve_msat),
-        ];
-        for (amount_msat, fee_max_msat) in tries {
+        for (amount_msat, fee_max_msat) in tries(rest_msat) {
             // A part of a satoshi can't be asked for by all wallets.
             let amount_msat = amount_msat / MSAT_PER_SAT * MSAT_PER_SAT;
             if amount_msat == 0 {
@@ -160,17 +150,9 @@ impl Node {
         rest_msat: u64,
         paid: &BookedPayment,
     ) -> Result<Reply> {
-        let fee_msat = paid
-            .fee_msat
-            .unwrap_or(paid.fee_max_msat)
-            .min(paid.fee_max_msat);
-        let left_msat = rest_msat.saturating_sub(paid.amount_msat.saturating_add(fee_msat));
+        let left_msat = left_msat(rest_msat, paid);
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Reply> {
-            keep(tx, session, left_msat)?;
-            let step = session
-                .refunded(RefundStatus::Succeeded, None)
-                .map_err(SellError::from)?;
-            Ok(step.reply)
+            sent_back(tx, session, left_msat)
         };
         self.change_session(live, change).await
     }
@@ -194,35 +176,85 @@ impl Node {
             (issued.operation, issued.token.clone(), out_sat)
         });
         let change = move |session: &mut Session, _: u64, tx: &Transaction<'_>| -> Result<Reply> {
-            let Some((operation, token, out_sat)) = record else {
-                // The mint's fee is more than the rest.
-                keep(tx, session, sat_to_msat(amount_sat))?;
-                return Ok(session
-                    .refunded(RefundStatus::Skipped, None)
-                    .map_err(SellError::from)?
-                    .reply);
-            };
-            let transfer = NewTransfer {
-                id: &format!("session:{}:rest", session.id()),
-                debit: &Account::Sessions,
-                credit: &Account::TillEcash,
-                amount_msat: sat_to_msat(out_sat),
-                memo: "the rest of a session",
-                now_ms: now_ms(),
-            };
-            ledger::transfer(tx, &transfer)?;
-            keep(tx, session, sat_to_msat(amount_sat.saturating_sub(out_sat)))?;
-            store::note_token(tx, session.id(), operation, &token)?;
-            Ok(session
-                .refunded(RefundStatus::Succeeded, Some(token))
-                .map_err(SellError::from)?
-                .reply)
+            handed_back(tx, session, amount_sat, record)
         };
         let reply = self.change_session(live, change).await;
         // The token was let go only when it was recorded.
         drop(issued);
         reply
     }
+}
+
+impl Live {
+    /// Whether it was silent for too long, and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        let over_at_s = state.session.times_out_at_s();
+        state.held_sat == 0 && over_at_s.is_some_and(|at_s| crate::node::now_s() >= at_s)
+    }
+}
+
+/// What is tried to be sent back, with the highest fee: all of it if there is a way for nothing; else the buyer bears
+/// what the way costs.
+pub(super) fn tries(rest_msat: u64) -> [(u64, u64); 2] {
+    let reserve_msat = (rest_msat / FEE_SHARE).max(FEE_MIN_MSAT);
+    [
+        (rest_msat, 0),
+        (rest_msat.saturating_sub(reserve_msat), reserve_msat),
+    ]
+}
+
+/// What a payment left of a rest.
+pub(super) fn left_msat(rest_msat: u64, paid: &BookedPayment) -> u64 {
+    let fee_msat = paid
+        .fee_msat
+        .unwrap_or(paid.fee_max_msat)
+        .min(paid.fee_max_msat);
+    rest_msat.saturating_sub(paid.amount_msat.saturating_add(fee_msat))
+}
+
+/// The rest went back over Lightning, but for what is too little.
+pub(super) fn sent_back(
+    tx: &Transaction<'_>,
+    session: &mut Session,
+    left_msat: u64,
+) -> Result<Reply> {
+    keep(tx, session, left_msat)?;
+    let step = session
+        .refunded(RefundStatus::Succeeded, None)
+        .map_err(SellError::from)?;
+    Ok(step.reply)
+}
+
+/// The rest is a token: its operation, its text, and what it cost in all. None if the mint's fee is more than the rest.
+pub(super) fn handed_back(
+    tx: &Transaction<'_>,
+    session: &mut Session,
+    amount_sat: u64,
+    token: Option<(Uuid, String, u64)>,
+) -> Result<Reply> {
+    let Some((operation, token, out_sat)) = token else {
+        keep(tx, session, sat_to_msat(amount_sat))?;
+        let step = session
+            .refunded(RefundStatus::Skipped, None)
+            .map_err(SellError::from)?;
+        return Ok(step.reply);
+    };
+    let transfer = NewTransfer {
+        id: &format!("session:{}:rest", session.id()),
+        debit: &Account::Sessions,
+        credit: &Account::TillEcash,
+        amount_msat: sat_to_msat(out_sat),
+        memo: "the rest of a session",
+        now_ms: now_ms(),
+    };
+    ledger::transfer(tx, &transfer)?;
+    keep(tx, session, sat_to_msat(amount_sat.saturating_sub(out_sat)))?;
+    store::note_token(tx, session.id(), operation, &token)?;
+    let step = session
+        .refunded(RefundStatus::Succeeded, Some(token))
+        .map_err(SellError::from)?;
+    Ok(step.reply)
 }
 
 /// What is too little to go back.

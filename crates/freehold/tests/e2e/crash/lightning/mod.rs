@@ -94,16 +94,17 @@ async fn what_is_paid_over_lightning_is_delivered_once_whatever_is_killed() {
     ask_again(&world, &ended, &mut tally).await;
     let bought = ended
         .iter()
-        .filter(|(_, end)| matches!(end, End::Bought { .. }));
+        .filter(|(_, end)| matches!(end, End::Bought { .. }))
+        .count();
     loudly(&format!(
         "crash test over Lightning, seed {seed}: {} deals, {} bought, {:.0} s, usually {usual_ms} ms each; {}",
         ended.len(),
-        bought.count(),
+        bought,
         start.elapsed().as_secs_f32(),
         tally.table()
     ));
     assert!(tally.problems.is_empty(), "{:#?}", tally.problems);
-    assert!(tally.get("ends", "bought") > 0, "nothing was bought");
+    assert!(bought > 0, "nothing was bought");
     world.assert_sound_up_and_down();
 }
 
