@@ -18,6 +18,7 @@ use crate::backup::{self, BackupKeys, Keeper, Return};
 use crate::config::{Config, Network};
 use crate::engine::{Engines, Worker};
 use crate::error::{NodeError, Result};
+use crate::fetch::Patience;
 use crate::files;
 use crate::keys::{self, Seed};
 use crate::locks::KeyedLocks;
@@ -75,6 +76,8 @@ pub(crate) struct Inner {
     pub log_grew: Notify,
     pub sales: KeyedLocks,
     pub payments: KeyedLocks,
+    /// With sellers that were paid and don't answer.
+    pub patience: Patience,
     pub http: reqwest::Client,
     /// Encrypts what proves payments to sellers.
     pub proofs_key: SealingKey,
@@ -170,6 +173,7 @@ impl Node {
                 onchain,
                 sales: KeyedLocks::default(),
                 payments: KeyedLocks::default(),
+                patience: Patience::default(),
                 http: fetch::http_client()?,
                 proofs_key: SealingKey::new(&seed.derive_32("fetch/proofs")),
                 nwc: Hub::new(&seed),

@@ -95,11 +95,14 @@ impl Node {
             }
             tokio::time::sleep(pause).await;
         }
-        if now_ms() - payment.created_ms > PATIENCE_MS {
-            if self.take_back(&payment).await? == TokenFate::TakenBack {
-                payment.error = Some(reason);
-                return self.void_payment(payment).await;
-            }
+        let is_over = self.waits_no_longer(&payment);
+        if now_ms() - payment.created_ms > PATIENCE_MS
+            && self.take_back(&payment).await? == TokenFate::TakenBack
+        {
+            payment.error = Some(reason);
+            return self.void_payment(payment).await;
+        }
+        if is_over {
             payment.error = Some(format!("paid, and never answered: {reason}"));
             payment.state = PaymentState::Answered;
             self.save(&payment).await?;
@@ -109,6 +112,13 @@ impl Node {
             id: payment.id,
             reason,
         })
+    }
+
+    /// A round has brought no answer from a seller that was paid. Whether that was the last.
+    pub(super) fn waits_no_longer(&self, payment: &Payment) -> bool {
+        let age_ms = now_ms() - payment.created_ms;
+        let uptime = self.inner.started.elapsed();
+        self.inner.patience.is_over(&payment.id, age_ms, uptime)
     }
 
     async fn try_seller(&self, payment: &Payment) -> Result<Try> {

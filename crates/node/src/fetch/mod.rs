@@ -7,6 +7,7 @@ mod drive;
 mod haggle;
 mod http;
 mod invoice;
+mod patience;
 mod payment;
 mod present;
 mod protocol;
@@ -42,6 +43,7 @@ pub use haggle::Bidding;
 pub(crate) use http::client as http_client;
 use http::{Credential, HttpAnswer};
 use invoice::Wallet;
+pub(crate) use patience::Patience;
 pub use payment::PaymentView;
 use payment::{Payment, PaymentState};
 pub use protocol::Protocol;
@@ -265,7 +267,16 @@ impl Node {
     /// Drives every payment that isn't over a step further, if nobody else is at it; each in a task of its own, since
     /// a seller may take minutes to answer.
     pub(crate) async fn resume_payments(&self) -> Result<()> {
-        for id in self.inner.db.write(|tx| Payment::open_ids(tx)).await? {
+        let open = self.inner.db.write(|tx| Payment::open_ids(tx)).await?;
+        self.inner.patience.keep_only(&open);
+        for id in open {
+            if !self
+                .inner
+                .patience
+                .is_due(&id, self.inner.started.elapsed())
+            {
+                continue;
+            }
             let Some(guard) = self.inner.payments.try_lock(&lock_key(&id)) else {
                 continue;
             };

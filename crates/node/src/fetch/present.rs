@@ -3,12 +3,12 @@
 use tokio::time::Instant;
 
 use super::answer::was_interrupted;
-use super::drive::{PATIENCE_MS, PAUSES, deliver};
+use super::drive::{PAUSES, deliver};
 use super::http::TIMEOUT;
 use super::payment::inconsistent;
 use super::{Credential, Fetched, HttpAnswer, Payment, PaymentState, Spender, send};
 use crate::error::{NodeError, Result};
-use crate::node::{Node, now_ms};
+use crate::node::Node;
 
 /// A seller may learn of a payment a moment after us; after so many refusals it means it.
 pub(super) const REFUSALS_MAX: u32 = 2;
@@ -46,7 +46,7 @@ impl Node {
             }
             tokio::time::sleep(pause).await;
         }
-        if now_ms() - payment.created_ms > PATIENCE_MS {
+        if self.waits_no_longer(&payment) {
             payment.error = Some(format!("paid, and never answered: {reason}"));
             payment.state = PaymentState::Answered;
             self.save(&payment).await?;

@@ -115,8 +115,9 @@ impl Node {
             ),
             Presented::Payment(credential) => {
                 let charge = self.charge_offer(offer);
+                let at_s = self.charged_at_s(credential).await?;
                 let paid = charge
-                    .verify(&self.inner.selling.keys, credential, &[], now_s())
+                    .verify(&self.inner.selling.keys, credential, &[], at_s)
                     .map_err(SellError::from)?;
                 let taken = self.take_lightning(paid.payment_hash, CHAT, 1).await?;
                 (taken, Some(paid.receipt(now_s()).encode()))

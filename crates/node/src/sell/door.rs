@@ -203,6 +203,7 @@ impl Node {
         credential: &mpp::Credential,
     ) -> Result<(Use, Receipt)> {
         let offer = &haggled.offer;
+        let at_s = self.charged_at_s(credential).await?;
         let verify = |agreed| {
             // What the challenge quoted holds, whatever the price is now: all calls of an offer cost the same.
             let quoted = mpp::ChargeOffer {
@@ -210,7 +211,7 @@ impl Node {
                 agreed,
                 ..self.charge_offer(offer)
             };
-            quoted.verify(&self.inner.selling.keys, credential, &[], now_s())
+            quoted.verify(&self.inner.selling.keys, credential, &[], at_s)
         };
         let paid = match haggled.taken {
             // The list price may have been paid all the same.
@@ -222,6 +223,30 @@ impl Node {
             .take_lightning(paid.payment_hash, &offer.id, offer.calls)
             .await?;
         Ok((taken, paid.receipt(now_s())))
+    }
+
+    /// The time by which a charge's challenge has ended or not, Unix seconds: now, or none at all if its invoice is in
+    /// the books as paid, for it was paid in time. Whoever paid and was away since must not lose what it paid.
+    pub(super) async fn charged_at_s(&self, credential: &mpp::Credential) -> Result<u64> {
+        let hash = proven(credential);
+        let is_paid = match hash {
+            Some(hash) => self.is_paid(hash, Holder::Owner, 1).await?,
+            None => false,
+        };
+        Ok(if is_paid { 0 } else { now_s() })
+    }
+
+    /// Whether so much was paid to an invoice, by the books.
+    pub(super) async fn is_paid(
+        &self,
+        payment_hash: PaymentHash,
+        holder: Holder,
+        amount_msat: u64,
+    ) -> Result<bool> {
+        let hash = payment_hash.to_string();
+        let find = move |tx: &Transaction<'_>| books::invoice(tx, &hash);
+        let invoice = self.inner.db.write(find).await?;
+        Ok(is_booked(invoice.as_ref(), holder, amount_msat))
     }
 
     /// Takes one of the calls that an invoice of ours pays for. It must be in the books: a preimage proves a payment,
@@ -248,13 +273,7 @@ impl Node {
     ) -> Result<()> {
         let deadline = tokio::time::Instant::now() + BOOKED_WITHIN;
         loop {
-            let hash = payment_hash.to_string();
-            let invoice = self
-                .inner
-                .db
-                .write(move |tx| books::invoice(tx, &hash))
-                .await?;
-            if is_booked(invoice.as_ref(), holder, amount_msat) {
+            if self.is_paid(payment_hash, holder, amount_msat).await? {
                 return Ok(());
             }
             if tokio::time::Instant::now() > deadline {
@@ -314,6 +333,13 @@ impl Node {
             }
         }
     }
+}
+
+/// Which payment a charge's credential proves, if it proves one.
+pub(super) fn proven(credential: &mpp::Credential) -> Option<PaymentHash> {
+    let preimage = credential.payload.get("preimage")?.clone();
+    let preimage: mpp::Preimage = serde_json::from_value(preimage).ok()?;
+    Some(preimage.hash())
 }
 
 /// Whether an invoice is this holder's, and so much has come for it.

@@ -57,6 +57,9 @@ pub enum SellError {
     /// A session's rest is on its way back.
     #[error("the session is closed, and its rest is on its way back")]
     RefundPending,
+    /// The call that the payment buys is being made.
+    #[error("the call that this payment buys is still under way")]
+    CallUnderWay,
     /// The upstream doesn't answer.
     #[error("the service behind this door doesn't answer: {0}")]
     UpstreamUnreachable(&'static str),
@@ -91,6 +94,7 @@ impl SellError {
             Self::SessionBusy => "session_busy",
             Self::DepositPending => "deposit_pending",
             Self::RefundPending => "refund_pending",
+            Self::CallUnderWay => "call_under_way",
             Self::UpstreamUnreachable(_) => "upstream_unreachable",
             Self::UpstreamFailed(_) => "upstream_failed",
             Self::ToolFailed => "tool_failed",
@@ -120,6 +124,9 @@ impl SellError {
             Self::DepositPending | Self::RefundPending => {
                 "send the same request again in a moment; nothing is lost"
             }
+            Self::CallUnderWay => {
+                "send the same request again in a moment: if that call breaks off, the payment is good"
+            }
             Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) | Self::ToolFailed => {
                 "the call isn't charged: what was paid is in this answer, or still good"
             }
@@ -139,6 +146,7 @@ impl SellError {
             Self::Ecash(error) => error.http_status(),
             Self::L402(error) => error.http_status(),
             Self::PaymentNotBooked | Self::DepositPending | Self::RefundPending => 503,
+            Self::CallUnderWay => 503,
             Self::UpstreamUnreachable(_) | Self::UpstreamFailed(_) => 502,
             Self::ToolFailed | Self::Interrupted => 502,
         }

@@ -37,7 +37,7 @@ impl Use {
     /// Takes one of the `calls` that a payment buys for `purpose`: an interrupted one again, or a new one.
     ///
     /// # Errors
-    /// `payment_used`.
+    /// `payment_used`; or `call_under_way`, as long as it may still break off.
     pub fn begin(
         db: &Connection,
         payment: &DepositId,
@@ -64,13 +64,19 @@ impl Use {
                 call,
             });
         }
-        let (used, others): (u32, u32) = db.query_row(
-            "SELECT count(*), coalesce(sum(purpose != ?2), 0) FROM payment_uses WHERE payment = ?1",
+        let (used, begun, others): (u32, u32, u32) = db.query_row(
+            "SELECT count(*), coalesce(sum(state = 'begun'), 0), coalesce(sum(purpose != ?2), 0)
+             FROM payment_uses WHERE payment = ?1",
             (payment, purpose),
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
         if used >= calls || others > 0 {
-            return Err(SellError::PaymentUsed.into());
+            // Whoever lost patience with a call must not take its payment for lost: it may still be cut off.
+            return Err(match begun > 0 && others == 0 {
+                true => SellError::CallUnderWay,
+                false => SellError::PaymentUsed,
+            }
+            .into());
         }
         db.execute(
             "INSERT INTO payment_uses (payment, call, purpose, state, created_ms) VALUES (?1, ?2, ?3, 'begun', ?4)",
@@ -174,7 +180,7 @@ mod tests {
         let db = db();
         let first = begin(&db, 1).unwrap();
         // Not while it is under way: two at once would both be served.
-        assert!(begin(&db, 1).is_err());
+        assert_eq!(begin(&db, 1).unwrap_err().code(), "call_under_way");
         interrupt_all(&db).unwrap();
         let mut tries = 0;
         while let Ok(again) = begin(&db, 1) {

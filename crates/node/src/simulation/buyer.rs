@@ -14,13 +14,14 @@ use wallet::MSAT_PER_SAT;
 use wallet::ledger;
 use wallet::purse;
 
+use super::carrier::Carrier;
 use super::credentials::{self, Bought, Scope};
 use super::http::HttpAnswer;
 use super::invoice::MINT_FEE_MIN_SAT;
 use super::ways::{self, Means};
 use super::{
-    CALL_TIME_MAX, FetchRequest, Fetched, Payment, PaymentState, Protocol, Spender, lock_key,
-    payment_operations,
+    CALL_TIME_MAX, FetchRequest, Fetched, Patience, Payment, PaymentState, Protocol, Spender,
+    lock_key, payment_operations,
 };
 use crate::error::{NodeError, Result};
 use crate::lightning::simulated as purse_wallet;
@@ -41,6 +42,7 @@ pub(crate) struct Buyer {
     /// Rings when a payment begins.
     begun: Notify,
     pub budgets: RefCell<Budgets>,
+    patience: Patience,
 }
 
 impl Buyer {
@@ -50,6 +52,7 @@ impl Buyer {
             key: SealingKey::new(&[7; 32]),
             begun: Notify::new(),
             budgets: RefCell::default(),
+            patience: Patience::default(),
         })
     }
 
@@ -126,6 +129,7 @@ impl Buyer {
             own_node: None,
             lightning: Some(Network::Regtest),
             is_authorized: false,
+            agreed: None,
             body: Vec::new(),
             now_s: now_s(),
         })
@@ -152,6 +156,7 @@ impl Buyer {
             status: answer.status,
             headers: answer.headers,
             body: answer.body,
+            carrier: Carrier::Headers,
         })
     }
 
@@ -199,6 +204,13 @@ impl Buyer {
         keep.await
     }
 
+    /// A round has brought no answer from a seller that was paid. Whether that was the last.
+    fn waits_no_longer(&self, payment: &Payment) -> bool {
+        let age_ms = now_ms() - payment.created_ms;
+        let uptime = self.ground.world.uptime();
+        self.patience.is_over(&payment.id, age_ms, uptime)
+    }
+
     async fn save(&self, what: &str, payment: &Payment) -> Result<()> {
         let save = self.ground.commit(what, |tx| payment.update(tx, now_ms()));
         save.await
@@ -232,7 +244,11 @@ impl Buyer {
     /// Drives every payment that isn't over a step further, if nobody else is at it; how many aren't.
     fn resume_payments(self: &Rc<Self>) -> Result<usize> {
         let ids = self.ground.look(Payment::open_ids)?;
+        self.patience.keep_only(&ids);
         for id in &ids {
+            if !self.patience.is_due(id, self.ground.world.uptime()) {
+                continue;
+            }
             let Some(guard) = self.ground.locks.try_lock(&lock_key(id)) else {
                 continue;
             };
@@ -316,6 +332,7 @@ impl Program for Buyer {
     fn start(self: Rc<Self>) {
         let world = Rc::clone(&self.ground.world);
         self.ground.begin();
+        self.patience.keep_only(&[]);
         let machine = self.ground.machine;
         let booking = Rc::clone(&self);
         world.spawn(machine, async move { booking.ground.keep_booking().await });

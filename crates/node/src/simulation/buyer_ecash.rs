@@ -95,11 +95,14 @@ impl Buyer {
             }
             self.ground.sleep(pause.as_millis() as i64).await;
         }
-        if now_ms() - payment.created_ms > PATIENCE_MS {
-            if self.take_back(&payment).await? == TokenFate::TakenBack {
-                payment.error = Some(reason);
-                return self.void_payment(payment).await;
-            }
+        let is_over = self.waits_no_longer(&payment);
+        if now_ms() - payment.created_ms > PATIENCE_MS
+            && self.take_back(&payment).await? == TokenFate::TakenBack
+        {
+            payment.error = Some(reason);
+            return self.void_payment(payment).await;
+        }
+        if is_over {
             payment.error = Some(format!("paid, and never answered: {reason}"));
             payment.state = PaymentState::Answered;
             self.save("no answer is waited for any more", &payment)

@@ -10,7 +10,7 @@ use wallet::sat_to_msat;
 
 use super::{Buyer, purse_wallet};
 use crate::error::{NodeError, Result};
-use crate::fetch::drive::{PATIENCE_MS, PAUSES, deliver};
+use crate::fetch::drive::{PAUSES, deliver};
 use crate::fetch::http::TIMEOUT;
 use crate::fetch::invoice::{WALLET_TIME_MAX, pending, whole_price};
 use crate::fetch::payment::inconsistent;
@@ -221,7 +221,7 @@ impl Buyer {
             }
             self.ground.sleep(pause_ms).await;
         }
-        if now_ms() - payment.created_ms > PATIENCE_MS {
+        if self.waits_no_longer(&payment) {
             payment.error = Some(format!("paid, and never answered: {reason}"));
             payment.state = PaymentState::Answered;
             self.save("no answer is waited for any more", &payment)

@@ -1,9 +1,17 @@
 //! What happened: the last events for people, a digest of all of them, and how often what happened.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::OnceLock;
 
-/// So many events are told when something is wrong.
+/// So many events are told when something is wrong, if no other number is asked for.
 const LAST: usize = 40;
+
+/// `FREEHOLD_SIM_EVENTS`, for those who read a whole history.
+fn most() -> usize {
+    static MOST: OnceLock<usize> = OnceLock::new();
+    let asked = || std::env::var("FREEHOLD_SIM_EVENTS").ok()?.parse().ok();
+    *MOST.get_or_init(|| asked().unwrap_or(LAST))
+}
 
 /// What happened in one world, or in many.
 #[derive(Default)]
@@ -21,7 +29,7 @@ impl History {
         for byte in event.bytes() {
             self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        if self.last.len() == LAST {
+        if self.last.len() == most() {
             self.last.pop_front();
         }
         self.last.push_back(event);

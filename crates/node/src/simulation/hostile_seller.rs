@@ -109,6 +109,7 @@ impl HostileSeller {
             price_sat,
             description: None,
             network: None,
+            agreed: None,
         };
         let known = Invoice {
             bolt11: invoice.bolt11,
@@ -177,7 +178,7 @@ impl Host for HostileSeller {
         self.machine
     }
 
-    fn answer(self: Rc<Self>, call: Call) -> LocalBoxFuture<'static, Reply> {
-        Box::pin(self.cheat(call))
+    fn answer(self: Rc<Self>, call: Call) -> LocalBoxFuture<'static, Option<Reply>> {
+        Box::pin(async move { Some(self.cheat(call).await) })
     }
 }

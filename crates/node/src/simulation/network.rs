@@ -49,7 +49,8 @@ impl Reply {
 /// A server.
 pub(crate) trait Host {
     fn machine(&self) -> Machine;
-    fn answer(self: Rc<Self>, call: Call) -> LocalBoxFuture<'static, Reply>;
+    /// None if it lets the connection break off.
+    fn answer(self: Rc<Self>, call: Call) -> LocalBoxFuture<'static, Option<Reply>>;
 }
 
 /// Sends a request; none if no answer comes in time.
@@ -81,7 +82,8 @@ async fn exchange(world: &W, call: Call) -> Result<Reply, String> {
             let _ = answer.send(answering.await);
         }
     });
-    let reply = answered.await.map_err(|_| "the connection broke off")?;
+    let reply = answered.await.ok().flatten();
+    let reply = reply.ok_or("the connection broke off")?;
     if world.fails("answer lost", 40) {
         return lost(world).await;
     }

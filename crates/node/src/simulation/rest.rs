@@ -77,13 +77,18 @@ impl Town {
             Some(200..=399) => "answered",
             _ if end.spent_sat < end.amount_sat => "refunded",
             _ if end.host == HOSTILE => "lost to a hostile seller, and said so",
-            _ if is_served => "served, and the answer lost on its way",
+            _ if is_served || self.has_served(payment) => "served, and the answer lost on its way",
             _ => "lost to an honest seller",
         };
         world.count(&format!("end: {}: {how}", end.protocol));
         if how == "lost to an honest seller" {
             world.violation(format!("at rest: {} is lost, {}: {end:?}", end.id, end.why));
         }
+    }
+
+    /// Whether a seller has it on its disk that it did the work: then it may have died before the answer left.
+    fn has_served(&self, payment: &str) -> bool {
+        self.sellers.iter().any(|seller| seller.has_served(payment))
     }
 
     /// A request is paid for once.

@@ -15,7 +15,7 @@ use http402::xcashu::{self, X_CASHU};
 use wallet::cashier::books::Holder;
 
 use super::challenge::calls_bought;
-use super::door::{Presented, accepted, closed, quoted, read, topped_up};
+use super::door::{Presented, accepted, closed, proven, quoted, read, topped_up};
 use super::sessions::simulated::Shop;
 use super::sessions::{Acted, Hold};
 use super::uses::{self, Use};
@@ -78,27 +78,28 @@ impl Seller {
         offers[at] = Rc::new(offer);
     }
 
-    async fn serve(self: Rc<Self>, call: network::Call) -> Reply {
+    async fn serve(self: Rc<Self>, call: network::Call) -> Option<Reply> {
         let covers = |offer: &&Rc<Offer>| offer.covers(&call.method, &call.path);
         let offer = self.offers.borrow().iter().find(covers).cloned();
         let Some(offer) = offer else {
-            return plain(404, "nothing is sold here");
+            return Some(plain(404, "nothing is sold here"));
         };
         let call = at_the_door(call);
         let entered = match read(&call) {
             Ok(presented) => self.let_in(&offer, &call, presented).await,
             Err(error) => Err(error.into()),
         };
-        match entered {
-            Ok(Entry::Pass(payer, receipt)) => {
-                let done = self.work(&offer, payer, receipt).await;
-                done.unwrap_or_else(|error| plain(error.http_status(), error.code()))
-            }
+        let answer = match entered {
+            Ok(Entry::Pass(payer, receipt)) => match self.work(&offer, payer, receipt).await {
+                Ok(answer) => return answer,
+                Err(error) => plain(error.http_status(), error.code()),
+            },
             Ok(Entry::Answer(answer)) => reply(answer),
             Err(NodeError::Sell(error)) => self.refuse(&offer, &error).await,
             Err(NodeError::PaymentUsed) => self.refuse(&offer, &SellError::PaymentUsed).await,
             Err(error) => plain(error.http_status(), error.code()),
-        }
+        };
+        Some(answer)
     }
 
     async fn let_in(&self, offer: &Offer, call: &Call, presented: Presented) -> Result<Entry> {
@@ -150,7 +151,11 @@ impl Seller {
             price_sat: 0,
             ..self.charge_offer(offer)
         };
-        let verified = quoted.verify(&self.shop.keys, credential, &[], now_s());
+        let at_s = match proven(credential) {
+            Some(hash) if self.shop.is_paid(hash, Holder::Owner, 1)? => 0,
+            _ => now_s(),
+        };
+        let verified = quoted.verify(&self.shop.keys, credential, &[], at_s);
         let paid = verified.map_err(SellError::from)?;
         let receipt = Some(paid.receipt(now_s()));
         self.take_lightning(paid.payment_hash, &offer.id, offer.calls, receipt)
@@ -239,7 +244,7 @@ impl Host for Seller {
         self.ground().machine
     }
 
-    fn answer(self: Rc<Self>, call: network::Call) -> LocalBoxFuture<'static, Reply> {
+    fn answer(self: Rc<Self>, call: network::Call) -> LocalBoxFuture<'static, Option<Reply>> {
         Box::pin(self.serve(call))
     }
 }
@@ -290,6 +295,8 @@ fn offer(path: &str, price_sat: u64, calls: u32) -> Offer {
         } else {
             0
         }),
+        haggle: None,
+        tools: None,
     };
     Offer::new(input, 0).unwrap()
 }
@@ -310,6 +317,7 @@ fn at_the_door(call: network::Call) -> Call {
         host: call.host,
         credentials: credentials.collect(),
         accept_payment: None,
+        bid: None,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_owner: false,
     }

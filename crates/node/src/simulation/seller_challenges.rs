@@ -127,6 +127,7 @@ impl Seller {
             price_sat: offer.price_sat,
             description: None,
             network: Some("regtest".to_owned()),
+            agreed: None,
         }
     }
 }

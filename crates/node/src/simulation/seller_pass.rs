@@ -18,7 +18,7 @@ impl Seller {
         offer: &Offer,
         payer: Payer,
         receipt: Option<Receipt>,
-    ) -> Result<Reply> {
+    ) -> Result<Option<Reply>> {
         let world = &self.ground().world;
         self.must_be_durable(&payer)?;
         world.sleep(world.between(5, 2_000)).await;
@@ -27,7 +27,7 @@ impl Seller {
         }
         if world.fails("upstream failed", 40) {
             let error = SellError::UpstreamFailed(500);
-            return Ok(reply(self.failed(offer, payer, error).await?));
+            return Ok(Some(reply(self.failed(offer, payer, error).await?)));
         }
         if world.fails("buyer hangs up", 15) {
             if let Payer::Lightning(taken, _) = &payer {
@@ -35,9 +35,9 @@ impl Seller {
                     .commit("a use is interrupted", |tx| taken.interrupted(tx))
                     .await?;
             }
-            return Ok(plain(499, "it hung up"));
+            return Ok(None);
         }
-        self.served(offer, payer, receipt).await
+        Ok(Some(self.served(offer, payer, receipt).await?))
     }
 
     async fn served(&self, offer: &Offer, payer: Payer, receipt: Option<Receipt>) -> Result<Reply> {
@@ -104,6 +104,16 @@ impl Seller {
         };
         answer.body["payment"] = json!(payment);
         Ok(answer)
+    }
+
+    /// Whether its disk says that a payment was worked for.
+    pub fn has_served(&self, payment: &str) -> bool {
+        let sql = "SELECT EXISTS (SELECT 1 FROM payment_uses WHERE payment = 'lightning:' || ?1 AND state = 'served')
+                       OR EXISTS (SELECT 1 FROM sales WHERE id = ?1 AND state = 'settled' AND price_sat > 0)";
+        let found = self
+            .ground()
+            .look(|db| Ok(db.query_row(sql, [payment], |row| row.get(0))?));
+        found.unwrap()
     }
 
     /// Nothing is asked of the service before its payment is on the disk.

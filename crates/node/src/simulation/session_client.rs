@@ -29,6 +29,8 @@ struct Client {
     /// The payment hash of the invoice for the rest.
     return_hash: Option<String>,
     back_sat: u64,
+    /// How often the seller gave no clear answer, since the last one.
+    unclear: u32,
 }
 
 pub(crate) async fn keep_buying(world: W, name: String) {
@@ -99,6 +101,7 @@ impl Client {
             deposit_sat,
             return_hash,
             back_sat: 0,
+            unclear: 0,
         })
     }
 
@@ -158,14 +161,20 @@ impl Client {
         }
     }
 
-    async fn show(&self, credential: &Credential) -> Option<Reply> {
+    async fn show(&mut self, credential: &Credential) -> Option<Reply> {
         let authorization = ("Authorization".to_owned(), credential.to_header());
         let call = Call::get(self.host, "/session", vec![authorization]);
         match send(&self.world, call, 5 * MINUTE_MS).await {
-            Ok(reply) if reply.status < 500 && reply.status != 499 => Some(reply),
+            Ok(reply) if reply.status < 500 => {
+                self.unclear = 0;
+                Some(reply)
+            }
             Ok(_) | Err(_) => {
+                // What is on its way over Lightning may take hours.
+                let most_ms = MINUTE_MS << self.unclear.min(8);
+                self.unclear += 1;
                 self.world
-                    .sleep(self.world.between(SECOND_MS, MINUTE_MS))
+                    .sleep(self.world.between(SECOND_MS, most_ms))
                     .await;
                 None
             }
@@ -197,11 +206,14 @@ impl Client {
             let code = code.and_then(|rest| rest.split('"').next()).unwrap_or("?");
             self.world
                 .count(&format!("session: deposit refused: {code}"));
-            if !code.ends_with("expired") {
+            if self.return_hash.is_some() || !code.ends_with("expired") {
                 self.world
                     .violation(format!("{} refuses a deposit: {body}", self.host));
             }
-            // It was paid, and comes too late: nothing can be done about it here.
+            // The token comes too late, and is still the buyer's.
+            if self.session.stage() == ClientStage::Open {
+                self.paid_sat -= self.deposit_sat;
+            }
             self.session.deposited().unwrap();
         }
     }

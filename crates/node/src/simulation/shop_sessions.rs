@@ -19,7 +19,7 @@ use wallet::cashier::books::{self, Holder};
 use wallet::lightning::Payable;
 use wallet::sat_to_msat;
 
-use super::act::{Acted, add_deposit, consume, end};
+use super::act::{Acted, add_deposit, consume, end, paid_in};
 use super::{Live, Sessions, store};
 use crate::error::{NodeError, Result};
 use crate::node::{now_ms, now_s};
@@ -106,7 +106,7 @@ impl Shop {
 
     /// Does what a credential asks of a session of this offer.
     pub(in crate::sell) async fn act(&self, offer: &str, credential: &Credential) -> Result<Acted> {
-        let action = self
+        let mut action = self
             .reader(offer)
             .read(&self.keys, credential)
             .map_err(SellError::from)?;
@@ -115,6 +115,11 @@ impl Shop {
         {
             live.must_be_of(offer)?;
             return Ok(live.bear(&action).map(Acted::Call)?);
+        }
+        if let Some((hash, amount_msat)) = paid_in(&action.kind)
+            && self.is_paid(hash, Holder::Sessions, amount_msat)?
+        {
+            action = action.paid_in_time();
         }
         let sessions = self.sessions();
         let _alone = sessions.alone.lock(&action.session.to_string()).await;
@@ -282,6 +287,14 @@ impl Shop {
         }
     }
 
+    /// Whether so much was paid to an invoice, by the books.
+    pub fn is_paid(&self, hash: PaymentHash, holder: Holder, amount_msat: u64) -> Result<bool> {
+        let invoice = self
+            .ground
+            .look(|db| Ok(books::invoice(db, &hash.to_string())?))?;
+        Ok(is_booked(invoice.as_ref(), holder, amount_msat))
+    }
+
     /// Waits until a payment that was proven is in the books.
     pub async fn wait_until_booked(
         &self,
@@ -290,10 +303,7 @@ impl Shop {
         amount_msat: u64,
     ) -> Result<()> {
         for _ in 0..20 {
-            let invoice = self
-                .ground
-                .look(|db| Ok(books::invoice(db, &hash.to_string())?))?;
-            if is_booked(invoice.as_ref(), holder, amount_msat) {
+            if self.is_paid(hash, holder, amount_msat)? {
                 return Ok(());
             }
             self.ground.sleep(SECOND_MS / 4).await;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::faults::Mutation;
 use super::history::History;
@@ -29,6 +31,39 @@ fn story(seed: u64, days: u32, history: &History) -> String {
     )
 }
 
+/// Lets each seed's world live, as many at a time as there are cores; what happened in all of them.
+fn live_all(seeds: &[u64], days: u32) -> BTreeMap<String, u64> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let history = live(*seed, days, None);
+            if history.violation.is_some() {
+                let story = story(*seed, days, &history);
+                tell(&story);
+                panic!("{story}");
+            }
+            add(&mut counts, history.counts);
+        }
+        counts
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let mut counts = BTreeMap::new();
+        for thread in threads {
+            add(&mut counts, thread.join().unwrap());
+        }
+        counts
+    })
+}
+
+fn add(counts: &mut BTreeMap<String, u64>, more: BTreeMap<String, u64>) {
+    for (what, count) in more {
+        *counts.entry(what).or_default() += count;
+    }
+}
+
 #[test]
 fn no_payment_is_lost_or_made_twice() {
     let days = number("FREEHOLD_SIM_DAYS").map_or(DAYS, |days| days as u32);
@@ -37,18 +72,7 @@ fn no_payment_is_lost_or_made_twice() {
         None => (0..SEEDS).collect(),
     };
     let begun = std::time::Instant::now();
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for seed in &seeds {
-        let history = live(*seed, days, None);
-        if history.violation.is_some() {
-            let story = story(*seed, days, &history);
-            tell(&story);
-            panic!("{story}");
-        }
-        for (what, count) in history.counts {
-            *counts.entry(what).or_default() += count;
-        }
-    }
+    let counts = live_all(&seeds, days);
     let lines = counts
         .iter()
         .map(|(what, count)| format!("{count:>9} {what}\n"));

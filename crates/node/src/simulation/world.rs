@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
 use super::deeds::Deeds;
 use super::dice::Dice;
@@ -120,6 +121,11 @@ impl World {
 
     pub fn now_ms(&self) -> i64 {
         self.now_ms.get()
+    }
+
+    /// A clock that nobody sets.
+    pub fn uptime(&self) -> Duration {
+        Duration::from_millis(self.now_ms().unsigned_abs())
     }
 
     pub fn day(&self) -> i64 {

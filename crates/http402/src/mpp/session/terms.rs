@@ -50,6 +50,18 @@ pub struct Action {
     pub(super) expires_at_s: Option<u64>,
 }
 
+impl Action {
+    /// The same of a deposit whose invoice was paid: its challenge's end doesn't matter any more. It bounds until when
+    /// an invoice is paid, and a buyer that was away since must not lose what it paid in time.
+    #[must_use]
+    pub fn paid_in_time(self) -> Self {
+        Self {
+            expires_at_s: None,
+            ..self
+        }
+    }
+}
+
 /// What an action asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionKind {

@@ -38,7 +38,7 @@ impl Node {
     pub(in crate::sell) async fn act(&self, offer: &str, credential: &Credential) -> Result<Acted> {
         let selling = &self.inner.selling;
         let reader = self.session_reader(offer);
-        let action = reader
+        let mut action = reader
             .read(&selling.keys, credential)
             .map_err(SellError::from)?;
         if let (ActionKind::Bearer, Some(live)) =
@@ -47,6 +47,11 @@ impl Node {
             // The way of nearly all calls: no disk, and nobody to wait for.
             live.must_be_of(offer)?;
             return Ok(live.bear(&action).map(Acted::Call)?);
+        }
+        if let Some((hash, amount_msat)) = paid_in(&action.kind)
+            && self.is_paid(hash, Holder::Sessions, amount_msat).await?
+        {
+            action = action.paid_in_time();
         }
         let (node, offer) = (self.clone(), offer.to_owned());
         // Whoever hangs up now must not leave it half done.
@@ -327,6 +332,20 @@ pub(super) fn end(
     match action {
         Some(action) => Ok(Some(session.apply(action, None, now_s())?)),
         None => Ok(session.tick(now_s())),
+    }
+}
+
+/// The payment hash and the amount of a deposit that came over Lightning.
+pub(super) fn paid_in(kind: &ActionKind) -> Option<(PaymentHash, u64)> {
+    match kind {
+        ActionKind::Open { deposit, .. } | ActionKind::TopUp { deposit } => match deposit {
+            Deposit::Lightning {
+                payment_hash,
+                amount_sat,
+            } => Some((*payment_hash, sat_to_msat(*amount_sat))),
+            Deposit::Ecash(_) => None,
+        },
+        ActionKind::Bearer | ActionKind::Close => None,
     }
 }
 
