@@ -1,13 +1,13 @@
 //! What is sold beside the model: requests that pass the node's door go to the owner's other services.
 //!
-//! `headers.rs` says what passes, `upstream.rs` has the connections, `meter.rs` counts minutes and bytes,
-//! `socket.rs` joins web sockets.
+//! `headers.rs` says what passes, `meter.rs` counts minutes and bytes, `socket.rs` joins web sockets, `to_the_end.rs` goes
+//! on when the buyer hangs up. The connections themselves are the crate `wire`'s.
 
 mod body;
 mod headers;
 mod meter;
 mod socket;
-mod upstream;
+mod to_the_end;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -22,13 +22,14 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use node::sell::{Answer, Call, Entry, Pass, SellError, Unit};
 use node::{Caller, NodeError};
+use wire::Upstream;
+use wire::server::Peer;
 
 use crate::api::App;
 use crate::api::error::{ApiError, not_found};
-use crate::server::Peer;
 pub use headers::is_payment;
 use meter::Meter;
-pub use upstream::Upstream;
+use to_the_end::ToTheEnd;
 
 /// How long an upstream may think before it answers. Models think long.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(300);
@@ -45,7 +46,7 @@ async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
     let mut call = call(&request);
     call.is_owner = is_owner(app, &call).await;
     let Some(offer) = app.node.offer_for(&call.method, &call.path) else {
-        return match app.node.enter_unsold(&call).await? {
+        return match Box::pin(app.node.enter_unsold(&call)).await? {
             Some(answer) => Ok(answered(answer)),
             None => Err(not_found(request.uri().clone()).await),
         };
@@ -132,7 +133,7 @@ async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response
     let (parts, body) = request.into_parts();
     let is_broken = Arc::new(AtomicBool::new(false));
     let body = body::bounded(body, Arc::clone(&is_broken));
-    let Some(outgoing) = outgoing(app, &pass, &parts, body, address, client_side.is_some()) else {
+    let Some(outgoing) = outgoing(app, &pass, parts, body, address, client_side.is_some()) else {
         return failed(
             pass,
             SellError::UpstreamUnreachable("its address can't be used"),
@@ -145,14 +146,13 @@ async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response
         is_broken,
         client_side,
     };
-    let task = tokio::spawn(exchange.run(outgoing));
-    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
+    ToTheEnd::new(exchange.run(outgoing)).await
 }
 
 fn outgoing(
     app: &App,
     pass: &Pass,
-    parts: &Parts,
+    parts: Parts,
     body: Body,
     address: IpAddr,
     is_websocket: bool,
@@ -160,12 +160,12 @@ fn outgoing(
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let uri: Uri = format!("{}{path}", pass.offer().upstream).parse().ok()?;
     let mut outgoing = Request::new(body);
-    *outgoing.method_mut() = parts.method.clone();
+    *outgoing.method_mut() = parts.method;
     *outgoing.uri_mut() = uri;
     let scheme = app.node.config().url();
     let is_https = scheme.starts_with("https://");
     *outgoing.headers_mut() =
-        headers::to_upstream(&parts.headers, address, is_https, is_websocket, |token| {
+        headers::to_upstream(parts.headers, address, is_https, is_websocket, |token| {
             app.node.is_own_token(token)
         });
     Some(outgoing)
@@ -233,7 +233,9 @@ impl Exchange {
 }
 
 async fn failed(pass: Pass, error: SellError) -> Result<Response, ApiError> {
-    Ok(answered(pass.failed(error).await.map_err(unsettled)?))
+    // In a box, since each call would carry the room for it.
+    let failing = Box::pin(pass.failed(error));
+    Ok(answered(failing.await.map_err(unsettled)?))
 }
 
 fn unsettled(error: NodeError) -> ApiError {
