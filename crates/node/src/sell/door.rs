@@ -12,7 +12,7 @@ use serde_json::json;
 use wallet::cashier::books::{self, Holder};
 
 use super::pass::{Pass, Payer};
-use super::sessions::Acted;
+use super::sessions::{Acted, Hold};
 use super::uses::Use;
 use super::{Answer, Offer, SellError, challenge};
 use crate::error::{NodeError, Result};
@@ -64,23 +64,27 @@ impl Node {
     /// # Errors
     /// If the database, the mint or Lightning fail. What was taken is good at the next try.
     pub async fn enter(&self, offer: Arc<Offer>, call: Call) -> Result<Entry> {
+        let payment = payment_header(&call).filter(|_| !call.is_owner);
+        if let Some(hold) = payment.and_then(|header| self.bear_again(&offer, header)) {
+            return Ok(Entry::Pass(Box::new(self.pass_by(&offer, hold))));
+        }
         let entered = match read(&call) {
             Ok(presented) => self.let_in(&offer, &call, presented).await,
             Err(error) => Err(error.into()),
         };
-        match entered {
-            Ok(entry) => Ok(entry),
-            Err(NodeError::Sell(error)) => Ok(Entry::Answer(
-                self.refuse_call(&offer, call.address, &error).await,
-            )),
-            Err(NodeError::PaymentUsed) => {
-                let error = SellError::PaymentUsed;
-                Ok(Entry::Answer(
-                    self.refuse_call(&offer, call.address, &error).await,
-                ))
-            }
-            Err(error) => Err(error),
+        if let (Some(header), Ok(Entry::Pass(pass))) = (payment, &entered)
+            && pass.is_of_session()
+        {
+            self.remember_bearer(&offer, header);
         }
+        let refusal = match entered {
+            Ok(entry) => return Ok(entry),
+            Err(NodeError::Sell(error)) => error,
+            Err(NodeError::PaymentUsed) => SellError::PaymentUsed,
+            Err(error) => return Err(error),
+        };
+        let refusing = Box::pin(self.refuse_call(&offer, call.address, &refusal));
+        Ok(Entry::Answer(refusing.await))
     }
 
     /// What is asked at a path that isn't sold: only to close a session of an offer that was taken back.
@@ -98,6 +102,8 @@ impl Node {
         }
     }
 
+    /// Everything but a call of a session waits in a box of its own: that is the way of nearly all calls, and what waits
+    /// is moved with each of them.
     async fn let_in(&self, offer: &Arc<Offer>, call: &Call, presented: Presented) -> Result<Entry> {
         let pass = |payer, receipt| {
             Ok(Entry::Pass(Box::new(Pass::new(
@@ -112,26 +118,22 @@ impl Node {
                     return pass(Payer::Nobody, None);
                 }
                 let accept = call.accept_payment.as_deref();
-                Ok(Entry::Answer(
-                    self.ask_for_payment(offer, call.address, accept).await,
-                ))
+                let asking = Box::pin(self.ask_for_payment(offer, call.address, accept));
+                Ok(Entry::Answer(asking.await))
             }
             Presented::Macaroon(credential) => {
-                let taken = self.take_macaroon(offer, call, &credential).await?;
+                let taken = Box::pin(self.take_macaroon(offer, call, &credential)).await?;
                 pass(Payer::Lightning(taken), None)
             }
             Presented::Payment(credential) if credential.challenge.intent == mpp::SESSION => {
                 match self.act(&offer.id, &credential).await? {
-                    Acted::Call(hold) => {
-                        let receipt = hold.receipt.clone();
-                        pass(Payer::Session(hold), Some(receipt))
-                    }
+                    Acted::Call(hold) => Ok(Entry::Pass(Box::new(self.pass_by(offer, hold)))),
                     Acted::ToppedUp(receipt) => Ok(Entry::Answer(topped_up(&receipt))),
                     Acted::Closed(reply) => Ok(Entry::Answer(closed(reply))),
                 }
             }
             Presented::Payment(credential) => {
-                let (taken, receipt) = self.take_charge(offer, &credential).await?;
+                let (taken, receipt) = Box::pin(self.take_charge(offer, &credential)).await?;
                 pass(Payer::Lightning(taken), Some(receipt))
             }
             Presented::Ecash(token) => {
@@ -142,6 +144,12 @@ impl Node {
                 .await
             }
         }
+    }
+
+    /// A call that a session pays.
+    fn pass_by(&self, offer: &Arc<Offer>, hold: Hold) -> Pass {
+        let receipt = hold.receipt.clone();
+        Pass::new(self, offer, Payer::Session(hold), Some(receipt))
     }
 
     async fn take_macaroon(
@@ -248,20 +256,27 @@ impl Node {
         }
         let request = format!("offer:{}", offer.id);
         let asked = xcashu::Offer::new(offer.price_sat, "sat", &[self.inner.till.mint_url()])?;
-        let outline = match (
-            asked.decide(Some(token)),
-            self.paid_before(Some(token), &request).await?,
-        ) {
-            // What paid before the price rose is still good.
-            (_, Some(outline)) => outline,
-            (xcashu::Decision::Redeem(outline), None) => outline,
-            (xcashu::Decision::Refuse { error, .. }, None) => {
-                return Err(SellError::Ecash(error).into());
+        let refusal: SellError = match asked.decide(Some(token)) {
+            xcashu::Decision::Redeem(outline) => {
+                return self.take_token(offer, request, outline).await;
             }
-            (xcashu::Decision::Challenge(_), None) => {
-                return Err(SellError::HeaderMalformed("X-Cashu").into());
-            }
+            xcashu::Decision::Refuse { error, .. } => SellError::Ecash(error),
+            xcashu::Decision::Challenge(_) => SellError::HeaderMalformed("X-Cashu"),
         };
+        // What paid before the price rose is still good.
+        match self.paid_before(Some(token), &request).await? {
+            Some(outline) => self.take_token(offer, request, outline).await,
+            None => Err(refusal.into()),
+        }
+    }
+
+    /// Takes a token for one call, or goes on with one that was taken before.
+    async fn take_token(
+        &self,
+        offer: &Arc<Offer>,
+        request: String,
+        outline: xcashu::TokenOutline,
+    ) -> Result<Entry> {
         if outline.amount > most_sat(offer.price_sat) {
             let (given_sat, price_sat) = (outline.amount, offer.price_sat);
             return Err(SellError::PaymentTooMuch {
@@ -320,13 +335,22 @@ impl Node {
     }
 }
 
+fn headers(call: &Call) -> impl Iterator<Item = (&str, &str)> {
+    let credentials = call.credentials.iter();
+    credentials.map(|(name, value)| (*name, value.as_str()))
+}
+
+/// The one payment of a request as it stands in its header, if it is of the `Payment` scheme.
+fn payment_header(call: &Call) -> Option<&str> {
+    match door::Presented::find(headers(call)) {
+        Ok(door::Presented::Payment(header)) => Some(header),
+        _ => None,
+    }
+}
+
 /// Reads the payment in a request.
 pub(super) fn read(call: &Call) -> Result<Presented, SellError> {
-    let headers = call
-        .credentials
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()));
-    Ok(match door::Presented::find(headers)? {
+    Ok(match door::Presented::find(headers(call))? {
         door::Presented::Nothing => Presented::Nothing,
         door::Presented::XCashu(token) => Presented::Ecash(token.to_owned()),
         door::Presented::Payment(text) => Presented::Payment(mpp::Credential::parse(text)?),
