@@ -227,7 +227,7 @@ impl Recovery<'_> {
     /// [`EcashError::Unknown`] if the mint doesn't answer, [`EcashError::Malformed`] if it isn't a token of ours.
     pub async fn reclaim_token(&self, token: &str) -> Result<Reclaimed, EcashError> {
         let wallet = self.wallet;
-        let proofs = wallet.proofs_of(&wallet.parse(token)?).await?;
+        let (proofs, _) = wallet.proofs_of(&wallet.parse(token)?).await?;
         let states = wallet.states_at_mint(&proofs).await?;
         self.forget(&proofs).await?;
         let pairs = proofs.into_iter().zip(states);
