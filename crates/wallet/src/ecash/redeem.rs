@@ -97,7 +97,11 @@ impl EcashWallet {
     /// What the mint says of these proofs (NUT-07). `cdk`'s own question also deletes the
     /// spent ones from the wallet, and with them what recovery goes by.
     pub(super) async fn states_at_mint(&self, proofs: &Proofs) -> Result<Vec<State>, EcashError> {
-        let ys = proofs.ys().map_err(cdk::Error::from)?;
+        self.states_of(proofs.ys().map_err(cdk::Error::from)?).await
+    }
+
+    /// The same of proofs by their identities.
+    pub(super) async fn states_of(&self, ys: Vec<PublicKey>) -> Result<Vec<State>, EcashError> {
         let asked = ys.len();
         let connector = self.cdk.mint_connector();
         let answer = connector.post_check_state(CheckStateRequest { ys }).await?;

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::PoisonError;
 
+use cdk::Amount;
+use cdk::amount::SplitTarget;
 use cdk::nuts::nut00::ProofsMethods;
 use cdk::nuts::{Proofs, PublicKey, SpendingConditions, State};
 use cdk::secret::Secret;
@@ -16,6 +18,7 @@ use cdk::wallet::types::{OperationData, Transaction, WalletSaga};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
+use super::recover::storage;
 use super::{EcashError, EcashWallet};
 
 /// How many tokens are swapped together at most, and how many proofs.
@@ -74,6 +77,8 @@ impl Members {
 /// A token that waits to be redeemed.
 pub(super) struct Waiting {
     proofs: Proofs,
+    /// The proofs' identities at the mint, which take time to compute.
+    ys: Vec<PublicKey>,
     id: String,
     amount_sat: u64,
     /// True if nothing about it could differ from others: no fee, no lock, and no proof twice.
@@ -98,6 +103,9 @@ impl Waiting {
     pub fn new(proofs: Proofs, is_free: bool) -> Result<(Self, Told), EcashError> {
         let ys = proofs.ys().map_err(cdk::Error::from)?;
         let amount = proofs.total_amount().map_err(cdk::Error::from)?;
+        if amount == Amount::ZERO {
+            return Err(EcashError::Invalid("it is worth nothing".into()));
+        }
         let is_once = ys.iter().collect::<HashSet<_>>().len() == ys.len();
         let is_locked = proofs
             .iter()
@@ -108,6 +116,7 @@ impl Waiting {
             amount_sat: amount.into(),
             is_plain: is_free && is_once && !is_locked,
             proofs,
+            ys,
             caller,
         };
         Ok((waiting, told))
@@ -159,16 +168,21 @@ impl EcashWallet {
     /// Redeems some of those that wait, and tells their callers. The caller holds [`Self::deriving`].
     pub(super) async fn redeem_some(&self) {
         let batch = next(&mut self.lock_waiting());
-        let all: Proofs = batch.iter().flat_map(|one| one.proofs.clone()).collect();
+        let ys: Vec<PublicKey> = batch.iter().flat_map(|one| one.ys.clone()).collect();
         let looked_up = async {
-            let unsettled = self.cdk.get_pending_proofs().await?;
-            Ok::<_, EcashError>((unsettled, self.states_at_mint(&all).await?))
+            // Not all that is pending: to look for that, `cdk` reads every proof that the wallet has.
+            let known = self.cdk.localstore.get_proofs_by_ys(ys.clone()).await;
+            Ok::<_, EcashError>((known.map_err(storage)?, self.states_of(ys).await?))
         };
-        let (unsettled, states) = match looked_up.await {
+        let (known, states) = match looked_up.await {
             Ok(found) => found,
             Err(error) => return tell_all(batch, &error),
         };
-        let unsettled: HashSet<Secret> = unsettled.into_iter().map(|old| old.secret).collect();
+        let unsettled = known
+            .iter()
+            .filter(|proof| proof.state == State::Pending)
+            .map(|proof| proof.y);
+        let unsettled: HashSet<PublicKey> = unsettled.collect();
         let (mut states, mut ready) = (states.into_iter(), Vec::new());
         for one in batch {
             let states: Vec<State> = states.by_ref().take(one.proofs.len()).collect();
@@ -210,7 +224,12 @@ impl EcashWallet {
 
     async fn receive(&self, proofs: Proofs, members: Option<&Members>) -> Result<u64, EcashError> {
         let members = members.map(Members::text);
-        let mut options = ReceiveOptions::default();
+        // As few as will do. To choose by what is there already, `cdk` would read every proof that the wallet has.
+        let amount = proofs.total_amount().map_err(cdk::Error::from)?;
+        let mut options = ReceiveOptions {
+            amount_split_target: SplitTarget::Value(amount),
+            ..ReceiveOptions::default()
+        };
         if let Some(members) = &members {
             let name = TOGETHER.to_owned();
             options.metadata.insert(name, members.clone());
@@ -232,9 +251,8 @@ impl EcashWallet {
 /// A proof that an unsettled redemption brought in already must wait for recovery: redeeming it again would take the
 /// first one's record from under it. A spent token is refused before a saga begins: `cdk` rightly calls that answer of
 /// a swap ambiguous, and would leave the saga to recovery.
-fn refusal(one: &Waiting, unsettled: &HashSet<Secret>, states: &[State]) -> Option<EcashError> {
-    let mut proofs = one.proofs.iter();
-    if proofs.any(|proof| unsettled.contains(&proof.secret)) {
+fn refusal(one: &Waiting, unsettled: &HashSet<PublicKey>, states: &[State]) -> Option<EcashError> {
+    if one.ys.iter().any(|y| unsettled.contains(y)) {
         let why = "an earlier redemption isn't settled";
         return Some(EcashError::Unknown(why.into()));
     }

@@ -61,8 +61,8 @@ pub async fn measure(with_nutshell: bool) -> Result<Value, String> {
 
 async fn redemptions(url: &str, mint_url: &str) -> f64 {
     let client = client();
-    let stock = join_all((0..CLIENTS).map(|_| coins(mint_url))).await;
-    let stock = stock.into_iter().map(|(_, coins)| {
+    let stock = stock(mint_url).await.into_iter();
+    let stock = stock.map(|(_, coins)| {
         let requests = coins.into_iter().map(|proofs| {
             let mint_url = mint_url.parse().unwrap();
             let token = Token::new(mint_url, proofs, None, CurrencyUnit::Sat);
@@ -76,8 +76,8 @@ async fn redemptions(url: &str, mint_url: &str) -> f64 {
 /// The same at a mint: `cdk`'s over HTTP, as `cdk-mintd` serves it, or another.
 async fn swaps(mint_url: &str) -> f64 {
     let client = client();
-    let stock = join_all((0..CLIENTS).map(|_| coins(mint_url))).await;
-    let stock = stock.into_iter().map(|(keyset, coins)| {
+    let stock = stock(mint_url).await.into_iter();
+    let stock = stock.map(|(keyset, coins)| {
         let requests = coins.into_iter().map(|proofs| {
             let swap = SwapRequest::new(proofs, outputs(keyset));
             client.post(format!("{mint_url}/v1/swap")).json(&swap)
@@ -98,6 +98,15 @@ fn outputs(keyset: Id) -> Vec<BlindedMessage> {
 
 fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
+}
+
+/// The coins of all clients, made one after the other: they are many for the mint.
+async fn stock(mint_url: &str) -> Vec<(Id, Vec<Proofs>)> {
+    let mut stock = Vec::with_capacity(CLIENTS);
+    for _ in 0..CLIENTS {
+        stock.push(coins(mint_url).await);
+    }
+    stock
 }
 
 /// So many times 8 proofs for one client, and their keyset.
