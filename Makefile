@@ -48,7 +48,7 @@ crash: build ## kill two nodes 300 times in the middle of payments, a calendar 5
 	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) --test e2e calendar::kills:: -- --nocapture
 
 .PHONY: bench
-bench: bench-build ## measure paid and unpaid latency, tokens a second, Lightning, vaults, and timestamps
+bench: bench-build ## measure paid and unpaid latency, tokens a second, selling, Lightning, vaults, and timestamps
 	$(FREEHOLD) model pull
 	$(BENCH)
 
@@ -56,10 +56,16 @@ bench: bench-build ## measure paid and unpaid latency, tokens a second, Lightnin
 bench-timestamps: bench-build ## measure timestamps only, side by side with the Python reference
 	$(BENCH) --timestamps
 
-# The benchmark runs what the rooms of timestamps and of money measure of themselves, and the Python reference if it can be had.
+.PHONY: bench-selling
+bench-selling: bench-build ## measure what the seller's door costs only, side by side with nginx
+	$(FREEHOLD) model pull
+	$(BENCH) --selling
+
+# The benchmark runs what the rooms measure of themselves, and the Python reference and nginx if they can be had.
 .PHONY: bench-build
 bench-build: build
-	cargo build $(CARGO_FLAGS) --example bench --example timestamp-speed --example lightning-speed --example vault-speed
+	cargo build $(CARGO_FLAGS) --example bench --example timestamp-speed --example lightning-speed --example vault-speed \
+	  --example verify-speed --example session-speed
 	@scripts/compat-setup --install || true
 
 .PHONY: build

@@ -13,7 +13,6 @@ mod forward_proxy;
 mod hop_by_hop;
 pub mod output;
 mod proxy;
-pub mod server;
 mod sse;
 pub mod web;
 mod when;

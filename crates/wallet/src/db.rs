@@ -1,11 +1,16 @@
 //! One SQLite connection for the ledger and for whatever must be booked together
 //! with it in one transaction.
 
+mod together;
+
+use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use together::{Told, Work};
 
 use crate::{cashier, ledger, purse, vault};
 
@@ -13,9 +18,32 @@ use crate::{cashier, ledger, purse, vault};
 ///
 /// One writer at a time is all that SQLite offers, so one connection behind a
 /// mutex loses nothing, and makes `decide, then reserve` atomic by construction.
-#[derive(Clone, Debug)]
-pub struct Db {
-    connection: Arc<Mutex<Connection>>,
+#[derive(Clone)]
+pub struct Db(Arc<Shared>);
+
+struct Shared {
+    connection: Mutex<Connection>,
+    /// What comes while somebody has the connection. The next one takes all of it along.
+    waiting: Mutex<Vec<Box<dyn Work>>>,
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Does what waits. That may be nothing: whoever had the turn before may have taken it along.
+    fn take_turn(&self) {
+        let mut connection = lock(&self.connection);
+        let works = std::mem::take(&mut *lock(&self.waiting));
+        together::commit(&mut connection, works);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Db {
@@ -47,13 +75,15 @@ impl Db {
         purse::prepare(&connection)?;
         connection.execute_batch(vault::store::SCHEMA)?;
         cashier::books::prepare(&connection)?;
-        Ok(Self {
-            connection: Arc::new(Mutex::new(connection)),
-        })
+        Ok(Self(Arc::new(Shared {
+            connection: Mutex::new(connection),
+            waiting: Mutex::default(),
+        })))
     }
 
     /// Runs `work` in one immediate transaction on a blocking thread, and commits
-    /// when it returns `Ok`. An error or a panic rolls everything back.
+    /// when it returns `Ok`. An error or a panic rolls back all that it wrote. Several that
+    /// wait for the connection share a commit; each sees what those before it wrote.
     ///
     /// # Errors
     /// What `work` returned, or a database error as `E`.
@@ -63,18 +93,29 @@ impl Db {
         T: Send + 'static,
         E: From<rusqlite::Error> + Send + 'static,
     {
-        let db = self.clone();
-        match tokio::task::spawn_blocking(move || db.write_blocking(work)).await {
-            Ok(result) => result,
-            Err(join) => match join.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down: nothing was committed.
-                Err(_) => Err(E::from(rusqlite::Error::InvalidQuery)),
+        let (work, mut told) = together::waiting(work);
+        lock(&self.0.waiting).push(work);
+        let shared = Arc::clone(&self.0);
+        let turn = tokio::task::spawn_blocking(move || shared.take_turn());
+        let told = tokio::select! {
+            biased;
+            told = &mut told => told.ok(),
+            // A turn that finds nothing to do: another's took this work along, and its caller is told already.
+            turn = turn => match turn {
+                Ok(()) => told.await.ok(),
+                Err(_) => None,
             },
+        };
+        match told {
+            Some(Told::Ended(result)) => result,
+            Some(Told::Panicked(panic)) => std::panic::resume_unwind(panic),
+            Some(Told::Lost(error)) => Err(error.into()),
+            // The runtime is going down: nothing was committed.
+            None => Err(E::from(rusqlite::Error::InvalidQuery)),
         }
     }
 
-    /// The same on this very thread, which waits for the disk.
+    /// The same on this very thread, which waits for the disk, in a transaction of its own.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -83,7 +124,7 @@ impl Db {
         F: FnOnce(&Transaction<'_>) -> Result<T, E>,
         E: From<rusqlite::Error>,
     {
-        let mut connection = (self.connection.lock()).unwrap_or_else(PoisonError::into_inner);
+        let mut connection = lock(&self.0.connection);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = work(&transaction)?;
         transaction.commit()?;

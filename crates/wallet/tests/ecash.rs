@@ -223,3 +223,58 @@ async fn ecash_follows_the_mint_to_a_new_address() {
         "ecash_malformed"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_wait_are_swapped_together_and_each_has_its_own_fate() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 64).await;
+    let seller = place.wallet("seller").await;
+    let mut tokens = Vec::new();
+    for sat in [1, 7, 20, 3, 5] {
+        tokens.push(buyer.issue(sat).await.unwrap().token.clone());
+    }
+    let thief = place.wallet("thief").await;
+    thief.redeem(&tokens[2]).await.unwrap();
+    let redeemed = futures::future::join_all(tokens.iter().map(|token| seller.redeem(token))).await;
+    let codes = redeemed
+        .into_iter()
+        .map(|one| one.map_err(|error| error.code()));
+    let expected = [Ok(1), Ok(7), Err("ecash_spent"), Ok(3), Ok(5)];
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
+    for (token, expected) in tokens.iter().zip(expected) {
+        let outcome = expected.map_or(Redemption::None, |amount_sat| Redemption::Done {
+            amount_sat,
+        });
+        assert_eq!(seller.redemption(token).await.unwrap(), outcome);
+    }
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 16);
+    let db = rusqlite::Connection::open(place.dir.path().join("seller.db")).unwrap();
+    let sql = "SELECT count(*) FROM transactions";
+    let swaps: u32 = db.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(swaps, 2, "the first alone, and those that waited for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_token_spoils_no_others() {
+    let place = Place::new().await;
+    let buyer = funded(&place, "buyer", 64).await;
+    let seller = place.wallet("seller").await;
+    let forger = Place::new().await;
+    let mint = EmbeddedMint::play(&forger.dir.path().join("forged.db"), &[9; 64], MINT_URL)
+        .await
+        .unwrap();
+    let crook = open(forger.dir.path(), "crook", &mint).await;
+    let quote = crook.quote_funding(10).await.unwrap().id;
+    crook.fund(&quote).await.unwrap();
+    let mut tokens = vec![buyer.issue(1).await.unwrap().token.clone()];
+    tokens.push(crook.issue(10).await.unwrap().token.clone());
+    tokens.push(buyer.issue(2).await.unwrap().token.clone());
+    tokens.push(buyer.issue(4).await.unwrap().token.clone());
+    let redeemed = futures::future::join_all(tokens.iter().map(|token| seller.redeem(token))).await;
+    let codes = redeemed
+        .into_iter()
+        .map(|one| one.map_err(|error| error.code()));
+    let expected = [Ok(1), Err("ecash_invalid"), Ok(2), Ok(4)];
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
+    assert_eq!(seller.holdings().await.unwrap().unspent_sat, 7);
+}

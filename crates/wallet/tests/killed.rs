@@ -350,3 +350,58 @@ async fn a_swap_that_the_mint_is_still_at_is_waited_for() {
     }
     assert!(writes > 3, "{writes}");
 }
+
+/// Redeems three tokens at once, which makes one swap and then one of two, and dies after so many writes. If `is_stolen`,
+/// somebody else tries to redeem the last one before the wallet is back. True if it didn't die.
+async fn dies_redeeming_together(writes: u32, is_stolen: bool) -> bool {
+    let place = Place::new().await;
+    let buyer = place.funded("buyer", &[8, 16, 32]).await;
+    let mut tokens = Vec::new();
+    for sat in [8, 16, 32] {
+        tokens.push((buyer.issue(sat).await.unwrap().token.clone(), sat));
+    }
+    let seller = place.wallet("seller").await;
+    place.dies_after("seller", writes);
+    let redemptions = tokens.iter().map(|(token, _)| seller.redeem(token));
+    let redeemed = futures::future::join_all(redemptions).await;
+    drop(seller);
+    let died = place.lives_again("seller");
+    let thief = place.wallet("thief").await;
+    let stolen = is_stolen && thief.redeem(&tokens[2].0).await.is_ok();
+
+    let seller = place.wallet("seller").await;
+    assert!(recover(&seller, &[]).await.unwrap(), "{writes}");
+    let mut expected_sat = 56;
+    for (token, amount_sat) in tokens {
+        let _ = seller.redeem(&token).await;
+        let outcome = seller.redemption(&token).await.unwrap();
+        if stolen && amount_sat == 32 {
+            expected_sat -= 32;
+            let is_theirs = matches!(outcome, Redemption::None | Redemption::Lost);
+            assert!(is_theirs, "{outcome:?} after {writes} writes");
+        } else {
+            assert_eq!(outcome, Redemption::Done { amount_sat }, "{writes}");
+        }
+    }
+    assert_eq!(sats(&seller).await, (expected_sat, 0), "{writes}");
+    spend_all(&place, &seller, expected_sat).await;
+    redeemed.iter().all(Result::is_ok) && !died
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_were_being_redeemed_together_are_ours_one_by_one() {
+    let mut writes = 0;
+    while !dies_redeeming_together(writes, false).await {
+        writes += 1;
+    }
+    assert!(writes > 20, "{writes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_stolen_from_several_takes_none_of_them_along() {
+    let mut writes = 0;
+    while !dies_redeeming_together(writes, true).await {
+        writes += 1;
+    }
+    assert!(writes > 20, "{writes}");
+}

@@ -1,37 +1,13 @@
 //! Bitcoin: Lightning payments between two nodes in the sandbox, and signing for a vault, as the room of money measures
 //! them of itself.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
 
-use crate::house;
+use crate::programs::figures;
 
 /// Runs the room's own examples. Nothing else should run meanwhile.
 pub fn measure() -> Result<Value, String> {
-    let examples = house::program()?.with_file_name("examples");
-    Ok(json!({
-        "lightning": figures(&examples.join("lightning-speed"))?,
-        "vault": figures(&examples.join("vault-speed"))?,
-    }))
-}
-
-/// What a program prints as lines of a name and a number.
-fn figures(program: &Path) -> Result<Value, String> {
-    let output = Command::new(program)
-        .output()
-        .map_err(|error| format!("{}: {error}", program.display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("{}: {}: {said}", program.display(), output.status));
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let pairs = text.lines().filter_map(|line| {
-        let (name, number) = line.split_once(' ')?;
-        Some((name.to_owned(), json!(number.trim().parse::<f64>().ok()?)))
-    });
-    Ok(Value::Object(pairs.collect()))
+    Ok(json!({ "lightning": figures("lightning-speed")?, "vault": figures("vault-speed")? }))
 }
 
 /// The figures, a line each.

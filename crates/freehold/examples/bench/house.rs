@@ -12,6 +12,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::outsider::Outsider;
+use crate::programs::on_core;
 
 const MODEL: &str = "smollm2-135m-instruct";
 const MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
@@ -51,6 +52,15 @@ pub struct Seen {
 
 impl House {
     pub async fn start() -> Result<Self, String> {
+        Self::start_with(command).await
+    }
+
+    /// The same, on one core.
+    pub async fn start_on(core: usize) -> Result<Self, String> {
+        Self::start_with(|program, dir| settled(on_core(core, program), dir)).await
+    }
+
+    async fn start_with(command: impl Fn(&Path, &Path) -> Command) -> Result<Self, String> {
         let told = |error: io::Error| error.to_string();
         let program = program()?;
         // Not in memory, where a temporary directory may be: durable writes are to cost what they do.
@@ -129,6 +139,10 @@ impl House {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn scratch(&self) -> &Path {

@@ -4,7 +4,8 @@
 //! of its own, and measures over HTTP what a client sees. Requests that are compared take turns,
 //! so that a busy machine slows them alike, and every prompt is new, so that none profits from
 //! another's. Options: `--json` (data on standard output), `--rounds N`, `--rivals` (also runs
-//! the Nutshell mint, from PyPI), `--timestamps` (nothing but those, which take no model).
+//! the Nutshell mint, from PyPI), `--timestamps` (nothing but those, which take no model), `--selling` (nothing but
+//! that).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +22,7 @@ mod numbers;
 #[path = "../../tests/e2e/common/outsider.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod outsider;
+mod programs;
 mod rivals;
 mod selling;
 mod speed;
@@ -38,6 +40,7 @@ struct Options {
     json: bool,
     rivals: bool,
     timestamps: bool,
+    selling: bool,
     rounds: usize,
 }
 
@@ -46,6 +49,7 @@ fn options() -> Result<Options, String> {
         json: false,
         rivals: false,
         timestamps: false,
+        selling: false,
         rounds: 10,
     };
     let mut args = std::env::args().skip(1);
@@ -54,6 +58,7 @@ fn options() -> Result<Options, String> {
             "--json" => options.json = true,
             "--rivals" => options.rivals = true,
             "--timestamps" => options.timestamps = true,
+            "--selling" => options.selling = true,
             "--rounds" => {
                 let count = args.next().and_then(|count| count.parse().ok());
                 options.rounds = count.filter(|&n| n > 0).ok_or("--rounds needs a number")?;
@@ -62,7 +67,7 @@ fn options() -> Result<Options, String> {
             "--bench" => {}
             other => {
                 return Err(format!(
-                    "{other}? There are --json, --rivals, --timestamps and --rounds N"
+                    "{other}? There are --json, --rivals, --timestamps, --selling and --rounds N"
                 ));
             }
         }
@@ -77,6 +82,11 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == "--crowd" => {
             timestamps::crowd::run(rest).map(|seen| println!("{seen}"))
         }
+        // And as a service that is sold, and its buyers.
+        Some((first, rest)) if first == "--load" => {
+            selling::load::run(rest).map(|seen| println!("{seen}"))
+        }
+        Some((first, _)) if first == "--upstream" => selling::load::serve(),
         _ => options().and_then(|options| measure(&options)),
     };
     match result {
@@ -101,12 +111,19 @@ async fn measure(options: &Options) -> Result<(), String> {
             text("load")
         )
     });
-    if !options.timestamps {
+    if !options.timestamps && !options.selling {
         paying(options, &mut report).await?;
         report.section("bitcoin", bitcoin::measure()?, bitcoin::table);
     }
-    let measured = timestamps::measure().await?;
-    report.section("timestamps", measured, timestamps::table);
+    if !options.timestamps {
+        report.section("selling", selling::measure().await?, selling::table);
+        let measured = selling::redeem::measure(options.rivals).await?;
+        report.section("redeeming", measured, selling::redeem::table);
+    }
+    if !options.selling {
+        let measured = timestamps::measure().await?;
+        report.section("timestamps", measured, timestamps::table);
+    }
 
     let seconds = start.elapsed().as_secs();
     report.section("seconds", json!(seconds), |s| format!("\n({s} s in all)\n"));
@@ -127,10 +144,10 @@ async fn paying(options: &Options, report: &mut Report) -> Result<(), String> {
     let mut measured =
         json!({ "freehold": swaps::measure(&format!("{}/mint", house.url())).await });
     if options.rivals {
-        measured["nutshell"] = rivals::nutshell(house.scratch()).await?;
+        let nutshell = rivals::Nutshell::start(house.scratch()).await?;
+        measured["nutshell"] = swaps::measure(&nutshell.url).await;
     }
     report.section("mint_swaps", measured, swaps::table);
-    report.section("selling", selling::measure(&house).await, selling::table);
     Ok(())
 }
 

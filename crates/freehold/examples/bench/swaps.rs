@@ -1,12 +1,9 @@
 //! How many swaps of 8 proofs for 8 a mint does in a second, over HTTP.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cdk::Amount;
 use cdk::amount::SplitTarget;
-use cdk::nuts::CurrencyUnit;
-use cdk::wallet::WalletBuilder;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -21,19 +18,7 @@ const NUTSHELL_EARLIER: [f64; 2] = [4.2, 7.7];
 
 /// Anybody's wallet at anybody's mint.
 async fn customer(mint_url: &str) -> Outsider {
-    let mut seed = [0; 64];
-    rand::fill(&mut seed);
-    let store = cdk_sqlite::wallet::memory::empty().await.unwrap();
-    let wallet = WalletBuilder::new()
-        .mint_url(mint_url.parse().unwrap())
-        .unit(CurrencyUnit::Sat)
-        .localstore(Arc::new(store))
-        .seed(seed)
-        .without_rate_limiting()
-        .build();
-    let customer = Outsider {
-        wallet: wallet.unwrap(),
-    };
+    let customer = Outsider::at_mint(mint_url).await;
     customer.fund(PROOFS_SAT.iter().sum()).await;
     swap(&customer).await;
     customer

@@ -34,8 +34,9 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use node::Node;
+use wire::Upstream;
 
-use crate::proxy::{self, Upstream};
+use crate::proxy;
 use crate::web;
 use hosts::Hosts;
 use sessions::Sessions;
@@ -61,7 +62,7 @@ impl App {
             node,
             sessions: Arc::default(),
             hosts,
-            upstream: Upstream::new(),
+            upstream: Upstream::default(),
         }
     }
 }

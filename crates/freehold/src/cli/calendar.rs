@@ -10,13 +10,13 @@ use clap::builder::FalseyValueParser;
 use node::calendar::{AnchorChoice, Calendar, CalendarConfig};
 use serde_json::json;
 use tokio::net::TcpListener;
+use wire::server;
 
 use super::Context;
 use super::up::{local_url, stop_signal};
 use crate::calendar::router;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
-use crate::server;
 
 /// How to run a calendar.
 #[derive(Debug, Args)]

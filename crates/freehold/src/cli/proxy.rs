@@ -8,6 +8,7 @@ use clap::builder::FalseyValueParser;
 use node::{Protocol, PurseName};
 use serde_json::json;
 use tokio::net::TcpListener;
+use wire::server;
 
 use super::Context;
 use super::args::purse_name;
@@ -15,7 +16,6 @@ use super::up::{local_url, stop_signal};
 use crate::client::Client;
 use crate::failure::{Failure, Result};
 use crate::forward_proxy::{self, Terms};
-use crate::server;
 
 /// The most connections at a time.
 const CONNECTIONS_MAX: usize = 128;

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use wire::server::{self, Stop};
 
 use super::Context;
 use super::status::network;
@@ -19,7 +20,6 @@ use crate::api::{self, App, login};
 use crate::client;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
-use crate::server::{self, Stop};
 
 /// How to start.
 #[derive(Debug, Args)]

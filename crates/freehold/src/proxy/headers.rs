@@ -68,19 +68,18 @@ fn listed(headers: &HeaderMap, option: &str) -> bool {
     hop_by_hop::connection_options(headers).any(|name| name.eq_ignore_ascii_case(option))
 }
 
-/// The headers for the upstream. Payments stay here, and so does what opens this node.
+/// A request's headers as the upstream gets them. Payments stay here, and so does what opens this node.
 pub fn to_upstream(
-    from: &HeaderMap,
+    mut to: HeaderMap,
     address: IpAddr,
     is_https: bool,
     is_websocket: bool,
     is_own_token: impl Fn(&str) -> bool,
 ) -> HeaderMap {
-    let mut to = from.clone();
-    hop_by_hop::remove(&mut to);
     // The client library names the upstream's own host.
+    let host = to.remove(header::HOST);
+    hop_by_hop::remove(&mut to);
     for name in [
-        header::HOST,
         X_CASHU,
         ACCEPT_PAYMENT,
         PAYMENT_BID,
@@ -98,8 +97,8 @@ pub fn to_upstream(
     if let Ok(value) = HeaderValue::from_str(&address.to_string()) {
         to.insert(FORWARDED_FOR, value);
     }
-    if let Some(host) = from.get(header::HOST) {
-        to.insert(FORWARDED_HOST, host.clone());
+    if let Some(host) = host {
+        to.insert(FORWARDED_HOST, host);
     }
     to.insert(
         FORWARDED_PROTO,
@@ -126,9 +125,8 @@ pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
     headers.remove(X_CASHU);
     headers.remove(PAYMENT_RECEIPT);
     headers.remove(PAYMENT_OFFER);
-    let prefix = format!("{COOKIE}=");
     retain(headers, &header::SET_COOKIE, |value| {
-        !value.trim_start().starts_with(&prefix)
+        value.trim_start().split('=').next() != Some(COOKIE)
     });
     let is_private = |value: &HeaderValue| {
         let value = value.to_str().unwrap_or_default().to_ascii_lowercase();
@@ -155,6 +153,9 @@ fn retain(headers: &mut HeaderMap, name: &HeaderName, is_wanted: impl Fn(&str) -
 
 /// Takes the owner's session out of the cookies.
 fn hide_cookie(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::COOKIE) {
+        return;
+    }
     let lines = headers
         .get_all(header::COOKIE)
         .iter()
@@ -185,7 +186,7 @@ mod tests {
 
     fn forwarded(lines: &[(&str, &str)]) -> HeaderMap {
         let address = "192.0.2.7".parse().unwrap();
-        to_upstream(&headers(lines), address, true, false, |token| {
+        to_upstream(headers(lines), address, true, false, |token| {
             token == "owner"
         })
     }

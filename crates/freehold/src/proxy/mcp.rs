@@ -17,8 +17,10 @@ use futures::stream;
 use node::sell::{Call, Message, Offer, SellError, ToolEntry, ToolPass};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use wire::Upstream;
 
-use super::{HEAD_TIME_MAX, Upstream, answered, headers, unsettled};
+use super::to_the_end::ToTheEnd;
+use super::{HEAD_TIME_MAX, answered, headers, unsettled};
 use crate::api::App;
 use crate::api::error::{ApiError, method_not_allowed};
 use crate::api::guard::{self, Bounds};
@@ -70,7 +72,7 @@ pub async fn serve(
             let address = call.address;
             match app.node.enter_tool(*tool, call).await? {
                 ToolEntry::Answer(answer) => Ok(answered(answer)),
-                ToolEntry::Pass(tool) => forward(app, &parts, address, *tool).await,
+                ToolEntry::Pass(tool) => forward(app, parts, address, *tool).await,
             }
         }
     }
@@ -86,7 +88,7 @@ async fn not_read(method: Method, uri: Uri) -> Response {
 /// Calls the tool. It goes on when the buyer hangs up, so that a call that was made counts as one.
 async fn forward(
     app: &App,
-    parts: &Parts,
+    parts: Parts,
     address: IpAddr,
     tool: ToolPass,
 ) -> Result<Response, ApiError> {
@@ -98,8 +100,7 @@ async fn forward(
         upstream: app.upstream.clone(),
         tool,
     };
-    let task = tokio::spawn(exchange.run(outgoing));
-    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
+    ToTheEnd::new(exchange.run(outgoing)).await
 }
 
 struct Exchange {

@@ -1,14 +1,15 @@
 //! What is sold beside the model: requests that pass the node's door go to the owner's other services.
 //!
-//! `mcp.rs` is for MCP servers, of which only some calls cost something. `headers.rs` says what passes, `upstream.rs` has the connections, `meter.rs` counts minutes and bytes,
-//! `socket.rs` joins web sockets.
+//! `mcp.rs` is for MCP servers, of which only some calls cost something. `headers.rs` says what passes, `meter.rs` counts
+//! minutes and bytes, `socket.rs` joins web sockets, `to_the_end.rs` goes on when the buyer hangs up. The connections
+//! themselves are the crate `wire`'s.
 
 mod body;
 mod headers;
 mod mcp;
 mod meter;
 mod socket;
-mod upstream;
+mod to_the_end;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -23,13 +24,14 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use node::sell::{Answer, Call, Entry, Pass, SellError, Unit};
 use node::{Caller, NodeError};
+use wire::Upstream;
+use wire::server::Peer;
 
 use crate::api::App;
 use crate::api::error::{ApiError, not_found};
-use crate::server::Peer;
 pub use headers::is_payment;
 use meter::Meter;
-pub use upstream::Upstream;
+use to_the_end::ToTheEnd;
 
 /// How long an upstream may think before it answers. Models think long.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(300);
@@ -142,7 +144,7 @@ async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response
     let (parts, body) = request.into_parts();
     let is_broken = Arc::new(AtomicBool::new(false));
     let body = body::bounded(body, Arc::clone(&is_broken));
-    let Some(outgoing) = outgoing(app, &pass, &parts, body, address, client_side.is_some()) else {
+    let Some(outgoing) = outgoing(app, &pass, parts, body, address, client_side.is_some()) else {
         return failed(
             pass,
             SellError::UpstreamUnreachable("its address can't be used"),
@@ -155,14 +157,13 @@ async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response
         is_broken,
         client_side,
     };
-    let task = tokio::spawn(exchange.run(outgoing));
-    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
+    ToTheEnd::new(exchange.run(outgoing)).await
 }
 
 fn outgoing(
     app: &App,
     pass: &Pass,
-    parts: &Parts,
+    parts: Parts,
     body: Body,
     address: IpAddr,
     is_websocket: bool,
@@ -170,12 +171,12 @@ fn outgoing(
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let uri: Uri = format!("{}{path}", pass.offer().upstream).parse().ok()?;
     let mut outgoing = Request::new(body);
-    *outgoing.method_mut() = parts.method.clone();
+    *outgoing.method_mut() = parts.method;
     *outgoing.uri_mut() = uri;
     let scheme = app.node.config().url();
     let is_https = scheme.starts_with("https://");
     *outgoing.headers_mut() =
-        headers::to_upstream(&parts.headers, address, is_https, is_websocket, |token| {
+        headers::to_upstream(parts.headers, address, is_https, is_websocket, |token| {
             app.node.is_own_token(token)
         });
     Some(outgoing)

@@ -14,7 +14,7 @@ use wallet::cashier::books::{self, BookedInvoice, Holder};
 
 use super::haggle::Haggled;
 use super::pass::{Pass, Payer};
-use super::sessions::Acted;
+use super::sessions::{Acted, Hold};
 use super::uses::Use;
 use super::{Answer, Offer, SellError, challenge};
 use crate::boxed;
@@ -71,32 +71,35 @@ impl Node {
     #[boxed]
     pub async fn enter(&self, offer: Arc<Offer>, call: Call) -> Result<Entry> {
         let haggled = self.haggle(offer, call.bid.as_deref());
+        let offer = &haggled.offer;
+        let payment = payment_header(&call).filter(|_| !call.is_owner);
+        if let Some(hold) = payment.and_then(|header| self.bear_again(offer, header)) {
+            return Ok(Entry::Pass(Box::new(self.pass_by(offer, hold))));
+        }
         let mut entry = self.enter_at(&haggled, &call).await?;
-        if let Entry::Answer(answer) = &mut entry {
-            answer.headers.extend(haggled.header());
+        match (&mut entry, payment) {
+            (Entry::Answer(answer), _) => answer.headers.extend(haggled.header()),
+            (Entry::Pass(pass), Some(header)) if pass.is_of_session() => {
+                self.remember_bearer(offer, header);
+            }
+            (Entry::Pass(_), _) => {}
         }
         Ok(entry)
     }
 
     async fn enter_at(&self, haggled: &Haggled, call: &Call) -> Result<Entry> {
-        let offer = &haggled.offer;
         let entered = match read(call) {
             Ok(presented) => self.let_in(haggled, call, presented).await,
             Err(error) => Err(error.into()),
         };
-        match entered {
-            Ok(entry) => Ok(entry),
-            Err(NodeError::Sell(error)) => Ok(Entry::Answer(
-                self.refuse_call(offer, call.address, &error).await,
-            )),
-            Err(NodeError::PaymentUsed) => {
-                let error = SellError::PaymentUsed;
-                Ok(Entry::Answer(
-                    self.refuse_call(offer, call.address, &error).await,
-                ))
-            }
-            Err(error) => Err(error),
-        }
+        let refusal = match entered {
+            Ok(entry) => return Ok(entry),
+            Err(NodeError::Sell(error)) => error,
+            Err(NodeError::PaymentUsed) => SellError::PaymentUsed,
+            Err(error) => return Err(error),
+        };
+        let refusing = Box::pin(self.refuse_call(&haggled.offer, call.address, &refusal));
+        Ok(Entry::Answer(refusing.await))
     }
 
     /// What is asked at a path that isn't sold: only to close a session of an offer that was taken back.
@@ -115,6 +118,8 @@ impl Node {
         }
     }
 
+    /// Everything but a call of a session waits in a box of its own: that is the way of nearly all calls, and what waits
+    /// is moved with each of them.
     async fn let_in(&self, haggled: &Haggled, call: &Call, presented: Presented) -> Result<Entry> {
         let offer = &haggled.offer;
         let pass = |payer, receipt| {
@@ -132,26 +137,22 @@ impl Node {
                 let accept = call.accept_payment.as_deref();
                 // Who haggles on pays none of these.
                 let address = (!haggled.goes_on()).then_some(call.address);
-                Ok(Entry::Answer(
-                    self.ask_for_payment(offer, address, accept).await,
-                ))
+                let asking = Box::pin(self.ask_for_payment(offer, address, accept));
+                Ok(Entry::Answer(asking.await))
             }
             Presented::Macaroon(credential) => {
-                let taken = self.take_macaroon(offer, call, &credential).await?;
+                let taken = Box::pin(self.take_macaroon(offer, call, &credential)).await?;
                 pass(Payer::Lightning(taken), None)
             }
             Presented::Payment(credential) if credential.challenge.intent == mpp::SESSION => {
                 match self.act(&offer.id, &credential).await? {
-                    Acted::Call(hold) => {
-                        let receipt = hold.receipt.clone();
-                        pass(Payer::Session(hold), Some(receipt))
-                    }
+                    Acted::Call(hold) => Ok(Entry::Pass(Box::new(self.pass_by(offer, hold)))),
                     Acted::ToppedUp(receipt) => Ok(Entry::Answer(topped_up(&receipt))),
                     Acted::Closed(reply) => Ok(Entry::Answer(closed(reply))),
                 }
             }
             Presented::Payment(credential) => {
-                let (taken, receipt) = self.take_charge(haggled, &credential).await?;
+                let (taken, receipt) = Box::pin(self.take_charge(haggled, &credential)).await?;
                 pass(Payer::Lightning(taken), Some(receipt))
             }
             Presented::Ecash(token) => {
@@ -162,6 +163,12 @@ impl Node {
                 .await
             }
         }
+    }
+
+    /// A call that a session pays.
+    fn pass_by(&self, offer: &Arc<Offer>, hold: Hold) -> Pass {
+        let receipt = hold.receipt.clone();
+        Pass::new(self, offer, Payer::Session(hold), Some(receipt))
     }
 
     async fn take_macaroon(
@@ -283,14 +290,23 @@ impl Node {
         }
     }
 
+    /// The token, if it may be redeemed for this offer. The books are asked only about one that wouldn't do by itself:
+    /// perhaps it was redeemed for the very same before.
+    async fn may_redeem(&self, offer: &Offer, token: &str, request: &str) -> Result<TokenOutline> {
+        let asked = self.ecash_offer(offer)?;
+        if let Ok(outline) = accepted(&asked, token, None) {
+            return Ok(outline);
+        }
+        let before = self.paid_before(Some(token), request).await?;
+        Ok(accepted(&asked, token, before)?)
+    }
+
     async fn take_ecash(&self, offer: &Arc<Offer>, token: &str) -> Result<Entry> {
         if self.is_mint_closed() {
             return Err(crate::backup::BackupError::MintClosed.into());
         }
         let request = format!("offer:{}", offer.id);
-        let asked = self.ecash_offer(offer)?;
-        let before = self.paid_before(Some(token), &request).await?;
-        let outline = accepted(&asked, token, before)?;
+        let outline = self.may_redeem(offer, token, &request).await?;
         let guard = self.inner.sales.lock(&outline.id.to_string()).await;
         let quote = quoted(offer, request);
         let sale = match self.take_payment(outline, quote).await {
@@ -386,13 +402,22 @@ pub(super) fn quoted(offer: &Offer, request: String) -> Quote {
     }
 }
 
+fn headers(call: &Call) -> impl Iterator<Item = (&str, &str)> {
+    let credentials = call.credentials.iter();
+    credentials.map(|(name, value)| (*name, value.as_str()))
+}
+
+/// The one payment of a request as it stands in its header, if it is of the `Payment` scheme.
+fn payment_header(call: &Call) -> Option<&str> {
+    match door::Presented::find(headers(call)) {
+        Ok(door::Presented::Payment(header)) => Some(header),
+        _ => None,
+    }
+}
+
 /// Reads the payment in a request.
 pub(super) fn read(call: &Call) -> Result<Presented, SellError> {
-    let headers = call
-        .credentials
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()));
-    Ok(match door::Presented::find(headers)? {
+    Ok(match door::Presented::find(headers(call))? {
         door::Presented::Nothing => Presented::Nothing,
         door::Presented::XCashu(token) => Presented::Ecash(token.to_owned()),
         door::Presented::Payment(text) => Presented::Payment(mpp::Credential::parse(text)?),

@@ -64,6 +64,11 @@ impl Pass {
         !matches!(self.payer, Payer::Nobody)
     }
 
+    /// True if a session pays.
+    pub(super) const fn is_of_session(&self) -> bool {
+        matches!(self.payer, Payer::Session(_))
+    }
+
     /// The upstream has answered: the call counts. Returns headers for the answer.
     ///
     /// # Errors
@@ -78,7 +83,7 @@ impl Pass {
                 self.node.inner.db.write(move |tx| taken.served(tx)).await?;
             }
             Payer::Ecash { sale, .. } => {
-                let change = self.node.settle_call_sale(sale).await?;
+                let change = Box::pin(self.node.settle_call_sale(sale)).await?;
                 headers.extend(change.map(|token| (X_CASHU, token)));
             }
             Payer::Session(hold) => hold.take()?,
@@ -105,7 +110,7 @@ impl Pass {
     /// Whether it makes sense to wait for money when [`take_unit`](Self::take_unit) finds none.
     #[must_use]
     pub const fn may_be_topped_up(&self) -> bool {
-        matches!(self.payer, Payer::Session(_))
+        self.is_of_session()
     }
 
     /// The upstream couldn't answer: it wasn't a call. Ecash goes back in the answer, everything else is good for

@@ -3,7 +3,7 @@
 use cdk::Error as CdkError;
 
 /// What went wrong with ecash.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EcashError {
     /// Not a token, or one that we don't read.
     #[error("the ecash token can't be read: {0}")]

@@ -17,6 +17,7 @@ mod reclaim;
 mod recover;
 mod redeem;
 mod rescan;
+mod together;
 mod wallet;
 
 pub use error::EcashError;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::reclaim::{is_signed, reclaim};
 use super::redeem::LOST;
+use super::together::{Members, TOGETHER};
 use super::{EcashError, EcashWallet, TokenFate};
 
 /// A recovery in progress: no live operation runs while this exists, so the caller
@@ -162,7 +163,8 @@ pub(super) const PROOFS_A_QUESTION: usize = 100;
 ///
 /// A swap whose inputs are spent while the mint never signed our outputs was done by
 /// somebody else. `cdk` settles that like any other redemption, so it is marked:
-/// otherwise a token spent twice around a crash would count as paid.
+/// otherwise a token spent twice around a crash would count as paid. If it was a swap of
+/// several tokens, it is dropped, and each may be tried alone.
 ///
 /// `false` if the mint didn't answer, or not clearly.
 async fn settle_redemption(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bool, EcashError> {
@@ -181,6 +183,10 @@ async fn settle_redemption(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bo
         return Ok(true);
     };
     let proofs: Proofs = inputs.into_iter().map(|input| input.proof).collect();
+    let members = Members::of_saga(saga);
+    if let Some(members) = &members {
+        note(wallet, saga, &proofs, TOGETHER, &members.text()).await?;
+    }
     let request = SwapRequest::new(proofs.clone(), outputs.clone());
     let connector = wallet.cdk.mint_connector();
     let Err(refusal) = connector.post_swap(request).await else {
@@ -198,7 +204,9 @@ async fn settle_redemption(wallet: &EcashWallet, saga: &WalletSaga) -> Result<bo
     match is_signed(wallet, outputs).await {
         None => return Ok(false),
         Some(true) => {}
-        Some(false) => record_loss(wallet, saga, &proofs).await?,
+        // One of several tokens was, so none of them was taken.
+        Some(false) if members.is_some() => drop_redemption(wallet, saga, &proofs).await?,
+        Some(false) => note(wallet, saga, &proofs, LOST, "spent by somebody else").await?,
     }
     Ok(true)
 }
@@ -208,12 +216,33 @@ fn is_old(saga: &WalletSaga) -> bool {
     cdk::util::unix_time() > saga.created_at + REQUEST_MAX_S
 }
 
-/// Writes the mark into the redemption's transaction, which may not be there yet: `cdk`
-/// makes one up when it settles the saga, unless it finds one.
-async fn record_loss(
+/// Forgets a redemption that never happened, and never can.
+async fn drop_redemption(
     wallet: &EcashWallet,
     saga: &WalletSaga,
     proofs: &Proofs,
+) -> Result<(), EcashError> {
+    let store = &wallet.cdk.localstore;
+    let id = TransactionId::from_saga_id(saga.id);
+    if let Some(mut transaction) = wallet.cdk.get_transaction(id).await? {
+        transaction.status = TransactionStatus::Failed;
+        store.add_transaction(transaction).await.map_err(storage)?;
+    }
+    // The saga first: `cdk` takes one without inputs for done, and inputs without one are let go.
+    store.delete_saga(&saga.id).await.map_err(storage)?;
+    let ys = proofs.ys().map_err(cdk::Error::from)?;
+    let dropped = store.update_proofs(Vec::new(), ys).await;
+    dropped.map_err(storage)
+}
+
+/// Writes a note into the redemption's transaction, which may not be there yet: `cdk`
+/// makes one up when it settles the saga, unless it finds one.
+async fn note(
+    wallet: &EcashWallet,
+    saga: &WalletSaga,
+    proofs: &Proofs,
+    name: &str,
+    text: &str,
 ) -> Result<(), EcashError> {
     let found = wallet
         .cdk
@@ -239,8 +268,9 @@ async fn record_loss(
             status: TransactionStatus::Pending,
         },
     };
-    let why = "spent by somebody else";
-    transaction.metadata.insert(LOST.to_owned(), why.to_owned());
+    transaction
+        .metadata
+        .insert(name.to_owned(), text.to_owned());
     wallet
         .cdk
         .localstore

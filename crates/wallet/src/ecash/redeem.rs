@@ -1,14 +1,15 @@
 //! Taking tokens in: swapped at the mint before they count as ours.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
 use cdk::dhke::hash_to_curve;
 use cdk::nuts::nut00::ProofsMethods;
 use cdk::nuts::{CheckStateRequest, Proofs, PublicKey, State, Token};
-use cdk::wallet::ReceiveOptions;
 use cdk::wallet::types::{Transaction, TransactionDirection, TransactionStatus};
+use tokio::sync::oneshot::error::TryRecvError;
 
+use super::together::{Members, Waiting, id_of};
 use super::{EcashError, EcashWallet};
 
 use crate::boxed;
@@ -33,7 +34,8 @@ pub enum Redemption {
 pub(super) const LOST: &str = "freehold_lost";
 
 impl EcashWallet {
-    /// Swaps `token` for fresh ecash of ours, and returns what arrived.
+    /// Swaps `token` for fresh ecash of ours, and returns what arrived. Tokens that wait for one another are swapped
+    /// together.
     ///
     /// # Errors
     /// [`EcashError::is_unknown`] tells whether the swap may still have happened; then
@@ -41,25 +43,21 @@ impl EcashWallet {
     #[boxed]
     pub async fn redeem(&self, token: &str) -> Result<u64, EcashError> {
         let _live = self.live().await?;
-        let proofs = self.proofs_of(&self.parse(token)?).await?;
-        let _alone = self.deriving.lock().await;
-        self.refuse_unsettled(&proofs).await?;
-        // A spent token is refused before a saga begins: cdk rightly calls that
-        // answer of a swap ambiguous, and would leave the saga to recovery.
-        let states = self.states_at_mint(&proofs).await?;
-        if states.iter().any(|state| *state != State::Unspent) {
-            return Err(EcashError::Spent);
-        }
-        let received = self
-            .cdk
-            .receive_proofs(proofs, ReceiveOptions::default(), None, None);
-        match received.await {
-            Ok(amount) => Ok(amount.into()),
-            // Raced by somebody else's swap: recovery tells who won.
-            Err(cdk::Error::TokenAlreadySpent | cdk::Error::TokenPending) => Err(
-                EcashError::Unknown("the token is being spent elsewhere".into()),
-            ),
-            Err(error) => Err(error.into()),
+        let token = self.parse(token)?;
+        let (proofs, is_free) = self.proofs_of(&token).await?;
+        let (waiting, mut told) = Waiting::new(proofs, is_free)?;
+        self.wait(waiting);
+        let _alone = tokio::select! {
+            biased;
+            told = &mut told => return told.unwrap_or_else(|_| Err(broken_off())),
+            alone = self.deriving.lock() => alone,
+        };
+        loop {
+            match told.try_recv() {
+                Ok(result) => return result,
+                Err(TryRecvError::Empty) => self.redeem_some().await,
+                Err(TryRecvError::Closed) => return Err(broken_off()),
+            }
         }
     }
 
@@ -74,14 +72,23 @@ impl EcashWallet {
     #[boxed]
     pub async fn redemption(&self, token: &str) -> Result<Redemption, EcashError> {
         let ys = ys_of(&self.parse(token)?)?;
+        let id = id_of(&ys);
         let incoming = self
             .cdk
             .list_transactions(Some(TransactionDirection::Incoming))
             .await?;
         let outcome = incoming
             .iter()
-            .filter(|transaction| transaction.ys.iter().copied().collect::<HashSet<_>>() == ys)
-            .map(outcome_of)
+            .filter_map(|transaction| match Members::of_transaction(transaction) {
+                Some(members) => {
+                    let amount_sat = members.sat_of(&id)?;
+                    Some(outcome_of(transaction, amount_sat))
+                }
+                None => {
+                    let is_it = transaction.ys.iter().copied().collect::<HashSet<_>>() == ys;
+                    is_it.then(|| outcome_of(transaction, transaction.amount.into()))
+                }
+            })
             .max_by_key(|outcome| match outcome {
                 Redemption::Done { .. } => 3,
                 Redemption::Unknown => 2,
@@ -94,31 +101,19 @@ impl EcashWallet {
     /// What the mint says of these proofs (NUT-07). `cdk`'s own question also deletes the
     /// spent ones from the wallet, and with them what recovery goes by.
     pub(super) async fn states_at_mint(&self, proofs: &Proofs) -> Result<Vec<State>, EcashError> {
-        let ys = proofs.ys().map_err(cdk::Error::from)?;
-        let asked = ys.len();
-        let connector = self.cdk.mint_connector();
-        let answer = connector.post_check_state(CheckStateRequest { ys }).await?;
-        if answer.states.len() != asked {
-            return Err(EcashError::Unknown(
-                "the mint's answer is incomplete".into(),
-            ));
-        }
-        Ok(answer.states.into_iter().map(|proof| proof.state).collect())
+        self.states_of(proofs.ys().map_err(cdk::Error::from)?).await
     }
 
-    /// A proof that an unsettled redemption brought in already must wait for recovery:
-    /// redeeming it again would take the first one's record from under it.
-    async fn refuse_unsettled(&self, proofs: &Proofs) -> Result<(), EcashError> {
-        let unsettled = self.cdk.get_pending_proofs().await?;
-        if unsettled
-            .iter()
-            .any(|old| proofs.iter().any(|new| new.secret == old.secret))
-        {
-            return Err(EcashError::Unknown(
-                "an earlier redemption isn't settled".into(),
-            ));
-        }
-        Ok(())
+    /// The same of proofs by their identities, in their order, whatever the order of the answer.
+    pub(super) async fn states_of(&self, ys: Vec<PublicKey>) -> Result<Vec<State>, EcashError> {
+        let connector = self.cdk.mint_connector();
+        let request = CheckStateRequest { ys: ys.clone() };
+        let answer = connector.post_check_state(request).await?.states;
+        let told = answer.into_iter().map(|proof| (proof.y, proof.state));
+        let told: HashMap<PublicKey, State> = told.collect();
+        let states = ys.iter().map(|y| told.get(y).copied());
+        let states: Option<Vec<State>> = states.collect();
+        states.ok_or_else(|| EcashError::Unknown("the mint's answer is incomplete".into()))
     }
 
     /// Reads a token of our mint and unit.
@@ -134,12 +129,24 @@ impl EcashWallet {
         Ok(token)
     }
 
-    pub(super) async fn proofs_of(&self, token: &Token) -> Result<Proofs, EcashError> {
-        let known = self.cdk.mint_connector().get_mint_keysets().await?;
-        token
-            .proofs(&known.keysets)
-            .map_err(|error| EcashError::Invalid(error.to_string()))
+    /// The proofs in a token, and whether the mint takes them without a fee.
+    pub(super) async fn proofs_of(&self, token: &Token) -> Result<(Proofs, bool), EcashError> {
+        let known = self.cdk.mint_connector().get_mint_keysets().await?.keysets;
+        let proofs = token
+            .proofs(&known)
+            .map_err(|error| EcashError::Invalid(error.to_string()))?;
+        let is_free = |id| {
+            let keyset = known.iter().find(|keyset| keyset.id == id);
+            keyset.is_some_and(|keyset| keyset.input_fee_ppk == 0)
+        };
+        let is_free = proofs.iter().all(|proof| is_free(proof.keyset_id));
+        Ok((proofs, is_free))
     }
+}
+
+/// Whoever redeemed it together with others went away in the middle.
+fn broken_off() -> EcashError {
+    EcashError::Unknown("the redemption was broken off".into())
 }
 
 /// The proofs' identities at the mint (NUT-00: `Y = hash_to_curve(secret)`).
@@ -152,14 +159,13 @@ fn ys_of(token: &Token) -> Result<HashSet<PublicKey>, EcashError> {
         .map_err(|error| EcashError::Malformed(error.to_string()))
 }
 
-fn outcome_of(transaction: &Transaction) -> Redemption {
+/// What a transaction came to, for a token that brought so much.
+fn outcome_of(transaction: &Transaction, amount_sat: u64) -> Redemption {
     if transaction.metadata.contains_key(LOST) {
         return Redemption::Lost;
     }
     match transaction.status {
-        TransactionStatus::Completed => Redemption::Done {
-            amount_sat: transaction.amount.into(),
-        },
+        TransactionStatus::Completed => Redemption::Done { amount_sat },
         TransactionStatus::Pending => Redemption::Unknown,
         _ => Redemption::None,
     }

@@ -231,7 +231,7 @@ impl Recovery<'_> {
     #[boxed]
     pub async fn reclaim_token(&self, token: &str) -> Result<Reclaimed, EcashError> {
         let wallet = self.wallet;
-        let proofs = wallet.proofs_of(&wallet.parse(token)?).await?;
+        let (proofs, _) = wallet.proofs_of(&wallet.parse(token)?).await?;
         let states = wallet.states_at_mint(&proofs).await?;
         self.forget(&proofs).await?;
         let pairs = proofs.into_iter().zip(states);

@@ -12,6 +12,7 @@ use cdk_sqlite::WalletSqliteDatabase;
 use serde::Serialize;
 use tokio::sync::{Mutex, OwnedRwLockReadGuard, RwLock};
 
+use super::together::Waiting;
 use super::{EcashError, EmbeddedMint};
 
 use crate::boxed;
@@ -48,6 +49,8 @@ pub struct EcashWallet {
     /// crash it would restore the wrong ones, and lose the money. It also keeps two
     /// payments from reserving each other's proofs, after which both find too little.
     pub(super) deriving: Mutex<()>,
+    /// Tokens to be redeemed, while somebody derives. Whoever is next takes them along.
+    pub(super) waiting: std::sync::Mutex<Vec<Waiting>>,
     /// As long as it is, only recovery gets in.
     pub(super) is_closed: AtomicBool,
 }
@@ -85,6 +88,7 @@ impl EcashWallet {
             cdk,
             gate: Arc::new(RwLock::new(())),
             deriving: Mutex::new(()),
+            waiting: std::sync::Mutex::default(),
             is_closed: AtomicBool::new(false),
         })
     }

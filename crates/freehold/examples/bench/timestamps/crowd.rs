@@ -4,7 +4,6 @@
 //! They speak the least HTTP that will do, since they have one core for themselves.
 
 use std::cell::RefCell;
-use std::fs;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::numbers::{percentile, rounded};
+use crate::programs::cpu_s;
 
 /// What happens before is not counted: connections are made, and rounds find their pace.
 const WARM_UP: Duration = Duration::from_secs(4);
@@ -147,19 +147,6 @@ async fn exchange(stream: &mut TcpStream, request: &[u8], answer: &mut Vec<u8>) 
             return Ok(());
         }
     }
-}
-
-/// The time that a process has had of its core so far.
-fn cpu_s(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name stands in brackets, and may have spaces.
-    let after = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks = after.split(' ').skip(11).take(2);
-    // A hundred ticks a second, on every Linux of today.
-    ticks
-        .filter_map(|text| text.parse::<f64>().ok())
-        .sum::<f64>()
-        / 100.0
 }
 
 fn raise_file_limit() {

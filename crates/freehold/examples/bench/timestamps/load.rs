@@ -13,8 +13,9 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Deserializer, Value, json};
 
 use super::commands::peak;
-use super::{json_of, on_core, pinned};
+use super::pinned;
 use crate::house;
+use crate::programs::{json_of, on_core};
 
 pub const CLIENTS: usize = 1_000;
 /// Requests that each client has under way.

@@ -6,7 +6,6 @@ pub mod crowd;
 mod load;
 mod table;
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::house;
 use crate::numbers::median;
+use crate::programs::{compat_dir, json_of, on_core};
 
 pub use table::table;
 
@@ -79,17 +79,9 @@ fn medians(reports: &[Value]) -> Value {
     Value::Object(each.collect())
 }
 
-/// Where `scripts/compat-setup` has put the reference client, or nothing (loudly).
+/// Where the reference client is, or nothing (loudly).
 fn reference_dir() -> Option<PathBuf> {
-    let set = |name: &str| {
-        env::var_os(name)
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-    };
-    let dir = set("FREEHOLD_COMPAT_DIR").or_else(|| {
-        let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-        Some(cache.join("freehold/compat"))
-    })?;
+    let dir = compat_dir()?;
     if dir.join("venv/bin/ots").exists() {
         return Some(dir);
     }
@@ -100,21 +92,4 @@ fn reference_dir() -> Option<PathBuf> {
 /// A program that may use the first core only.
 fn pinned(program: &Path) -> Command {
     on_core(0, program)
-}
-
-fn on_core(core: usize, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string()]).arg(program);
-    command
-}
-
-fn json_of(command: &mut Command) -> Result<Value, String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("{command:?}: {error}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("{command:?}: {}: {said}", output.status));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("{command:?}: {error}"))
 }

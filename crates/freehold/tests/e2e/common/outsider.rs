@@ -20,11 +20,16 @@ pub struct Outsider {
 impl Outsider {
     /// A fresh, empty wallet at the mint of the node at `url`.
     pub async fn at(url: &str) -> Self {
+        Self::at_mint(&format!("{url}/mint")).await
+    }
+
+    /// The same at anybody's mint.
+    pub async fn at_mint(mint_url: &str) -> Self {
         let store = cdk_sqlite::wallet::memory::empty().await.unwrap();
         let mut seed = [0; 64];
         rand::fill(&mut seed);
         let wallet = WalletBuilder::new()
-            .mint_url(format!("{url}/mint").parse().unwrap())
+            .mint_url(mint_url.parse().unwrap())
             .unit(CurrencyUnit::Sat)
             .localstore(Arc::new(store))
             .seed(seed)
@@ -42,10 +47,19 @@ impl Outsider {
             .mint_quote(method, Some(Amount::from(sat)), None, None)
             .await
             .unwrap();
+        self.wait_until_paid(&quote.id).await;
+        self.wallet
+            .mint(&quote.id, SplitTarget::default(), None)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until the play mint has paid a quote.
+    pub async fn wait_until_paid(&self, quote: &str) {
         let paid = async {
             while self
                 .wallet
-                .check_mint_quote_status(&quote.id)
+                .check_mint_quote_status(quote)
                 .await
                 .unwrap()
                 .state
@@ -57,10 +71,6 @@ impl Outsider {
         tokio::time::timeout(Duration::from_secs(20), paid)
             .await
             .expect("the play mint pays its quotes");
-        self.wallet
-            .mint(&quote.id, SplitTarget::default(), None)
-            .await
-            .unwrap();
     }
 
     /// A `cashuB` token worth exactly `sat`. The wallet must be funded.

@@ -8,6 +8,7 @@
 //! acknowledged. A deposit is in the account `sessions` until it is earned or goes back.
 
 mod act;
+mod known;
 mod live;
 mod metering;
 mod refund;
@@ -28,6 +29,7 @@ use crate::error::Result;
 use crate::locks::KeyedLocks;
 
 pub(super) use act::Acted;
+use known::Known;
 pub(crate) use live::Hold;
 use live::Live;
 pub(super) use store::SCHEMA;
@@ -56,6 +58,7 @@ pub(super) struct Sessions {
     live: Mutex<HashMap<PaymentHash, Arc<Live>>>,
     /// One opening, topping up, closing or refunding of a session at a time.
     alone: KeyedLocks,
+    known: Known,
 }
 
 impl Sessions {
@@ -70,6 +73,7 @@ impl Sessions {
         Ok(Self {
             live: Mutex::new(live),
             alone: KeyedLocks::default(),
+            known: Known::default(),
         })
     }
 

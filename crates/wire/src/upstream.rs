@@ -1,5 +1,6 @@
 //! Connections to upstreams, kept open between requests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,13 +16,13 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 /// How many idle connections to one upstream are kept.
 const IDLE_MAX: usize = 256;
 
-/// The way to all upstreams. Clones share its connections.
+/// The way to all upstreams. Clones share its connections, and cost nothing.
 #[derive(Debug, Clone)]
-pub struct Upstream(Client<HttpsConnector<HttpConnector>, Body>);
+pub struct Upstream(Arc<Client<HttpsConnector<HttpConnector>, Body>>);
 
-impl Upstream {
+impl Default for Upstream {
     /// A way that trusts the certificates that the system trusts; where it has none, those that browsers trust.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(CONNECT_TIME_MAX));
         http.set_nodelay(true);
@@ -36,9 +37,11 @@ impl Upstream {
             .pool_idle_timeout(IDLE_TIME_MAX)
             .pool_max_idle_per_host(IDLE_MAX)
             .build(https);
-        Self(client)
+        Self(Arc::new(client))
     }
+}
 
+impl Upstream {
     /// Sends a request, and waits for the head of the answer.
     ///
     /// # Errors
