@@ -94,11 +94,16 @@ impl Node {
 impl Reply {
     /// Reads an answer to its end.
     pub async fn of(response: Response) -> Self {
-        Self {
+        Self::read(response).await.unwrap()
+    }
+
+    /// The same, of a server that may be killed meanwhile.
+    pub async fn read(response: Response) -> reqwest::Result<Self> {
+        Ok(Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.bytes().await.unwrap().to_vec(),
-        }
+            body: response.bytes().await?.to_vec(),
+        })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

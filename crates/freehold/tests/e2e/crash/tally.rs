@@ -15,8 +15,12 @@ pub struct Tally {
 
 impl Tally {
     pub fn count(&mut self, group: &'static str, name: impl Into<String>) {
+        self.add(group, name, 1);
+    }
+
+    pub fn add(&mut self, group: &'static str, name: impl Into<String>, count: u64) {
         let counts = self.groups.entry(group).or_default();
-        *counts.entry(name.into()).or_default() += 1;
+        *counts.entry(name.into()).or_default() += count;
     }
 
     pub fn problem(&mut self, what: impl Into<String>) {

@@ -40,15 +40,18 @@ pub fn parameter(challenge: &str, name: &str) -> Option<String> {
 
 /// The `Payment` challenge of a method and intent.
 pub fn payment(reply: &Reply, method: &str, intent: &str) -> String {
+    find_payment(reply, method, intent)
+        .unwrap_or_else(|| panic!("no {method}/{intent}: {:?}", challenges(reply)))
+}
+
+/// The same, if there is one.
+pub fn find_payment(reply: &Reply, method: &str, intent: &str) -> Option<String> {
     let wanted = |challenge: &String| {
         challenge.starts_with("Payment ")
             && parameter(challenge, "method").as_deref() == Some(method)
             && parameter(challenge, "intent").as_deref() == Some(intent)
     };
-    let all = challenges(reply);
-    all.into_iter()
-        .find(wanted)
-        .unwrap_or_else(|| panic!("no {method}/{intent}: {:?}", challenges(reply)))
+    challenges(reply).into_iter().find(wanted)
 }
 
 /// What a `Payment` challenge asks for.

@@ -1,7 +1,7 @@
 //! The seller's door, from outside: `freehold sell` in front of a server of somebody's own, paid in every way.
 
 mod bad;
-mod buyer;
+pub mod buyer;
 mod calls;
 mod clients;
 mod crashes;

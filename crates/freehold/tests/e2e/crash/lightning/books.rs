@@ -7,6 +7,8 @@ use crate::crash::books;
 use crate::crash::tally::Tally;
 
 use super::deal::{Deal, End};
+use super::session::Closed;
+use super::session_books::Sessions;
 use super::world::{FUNDED_SAT, PRICE_SAT, PURSE, World};
 
 /// A payment at the payer.
@@ -25,6 +27,7 @@ pub struct Written {
     received_msat: BTreeMap<String, u64>,
     /// The calls that payments bought, and how each stands.
     uses: Vec<(String, String)>,
+    pub sessions: Sessions,
 }
 
 impl Written {
@@ -56,6 +59,7 @@ impl Written {
             payments,
             received_msat: received.into_iter().collect(),
             uses,
+            sessions: Sessions::read(world),
         }
     }
 
@@ -99,6 +103,8 @@ impl Written {
                     && delivered == 0
             }
             (End::Refused { .. }, None) => delivered == 0,
+            // See `session_books`.
+            (End::Closed(_), None) => delivered >= 1,
             _ => false,
         };
         tally.check(is_fine, || {
@@ -113,18 +119,23 @@ impl Written {
     }
 
     /// What left the purse came to the seller, for exactly these payments; and nobody spent more than allowed.
-    pub async fn check_sums(&self, world: &World, tally: &mut Tally) {
+    pub async fn check_sums(&self, world: &World, ended: &[(Deal, End)], tally: &mut Tally) {
+        self.sessions.check_sums(ended, tally);
         let settled = || self.payments.iter().filter(|p| p.state == "settled");
-        let paid: BTreeSet<&str> = settled().map(|p| p.hash.as_str()).collect();
+        let deposits = || self.sessions.paid_sat.keys();
+        let bought: BTreeSet<&str> = settled().map(|p| p.hash.as_str()).collect();
+        let paid: BTreeSet<&str> = deposits().map(String::as_str).chain(bought).collect();
         let received: BTreeSet<&str> = self.received_msat.keys().map(String::as_str).collect();
-        tally.check(paid == received && settled().count() == paid.len(), || {
+        let count = settled().count() + deposits().count();
+        tally.check(paid == received && count == paid.len(), || {
             format!("paid {paid:?}, received {received:?}")
         });
         let is_open = |payment: &&Payment| !matches!(payment.state.as_str(), "settled" | "voided");
         let open: Vec<_> = self.payments.iter().filter(is_open).collect();
         tally.check(open.is_empty(), || format!("open: {open:?}"));
 
-        let spent_sat: u64 = settled().filter_map(|payment| payment.spent_sat).sum();
+        let spent_sat = settled().filter_map(|p| p.spent_sat).sum::<u64>()
+            + self.sessions.paid_sat.values().sum::<u64>();
         let purse = world.purse().await;
         let is_purse_right = purse["balance_sat"] == FUNDED_SAT - spent_sat
             && purse["spent_total_sat"] == spent_sat
@@ -132,10 +143,23 @@ impl Written {
         tally.check(is_purse_right, || {
             format!("{PURSE} spent {spent_sat}, and says {purse}")
         });
-        for (token, spent_sat) in world.spent_by_token(|id| {
-            let payment = settled().find(|payment| payment.id == id);
+        self.check_tokens(world, ended, tally);
+    }
+
+    fn check_tokens(&self, world: &World, ended: &[(Deal, End)], tally: &mut Tally) {
+        let sessions = ended.iter();
+        let sessions: BTreeMap<&str, &Closed> = sessions
+            .filter_map(|(deal, end)| Some((deal.id.as_str(), end.closed()?)))
+            .collect();
+        let cost_sat = |id: &str| {
+            if let Some(closed) = sessions.get(id) {
+                return self.sessions.cost_sat(closed);
+            }
+            let is_it = |payment: &&Payment| payment.id == id && payment.state == "settled";
+            let payment = self.payments.iter().find(is_it);
             payment.and_then(|payment| payment.spent_sat).unwrap_or(0)
-        }) {
+        };
+        for (token, spent_sat) in world.spent_by_token(cost_sat) {
             tally.check(spent_sat <= token.total_sat, || {
                 format!("{token:?} spent {spent_sat}")
             });
@@ -143,7 +167,7 @@ impl Written {
     }
 }
 
-fn rows<T>(
+pub fn rows<T>(
     node: &Node,
     sql: &str,
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,

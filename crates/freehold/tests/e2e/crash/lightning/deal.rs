@@ -1,4 +1,4 @@
-//! One purchase, asked for again and again until its end is known.
+//! One deal, asked for again and again until its end is known.
 
 use std::time::{Duration, Instant};
 
@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
+use super::session::{self, Closed};
 use crate::crash::request::Addresses;
 
 /// A payment that is cut off in a channel takes until both nodes are there again.
@@ -23,6 +24,8 @@ pub struct Deal {
     /// Which of the world's tokens asks.
     pub token: usize,
     pub bearer: String,
+    /// What is done in a session, if it is one. Else one thing is bought.
+    pub session: Option<session::Plan>,
 }
 
 /// How it ended, as far as it must stay the same.
@@ -36,6 +39,8 @@ pub enum End {
     Voided,
     /// The policy doesn't allow it.
     Refused { code: String },
+    /// A session that is over.
+    Closed(Box<Closed>),
 }
 
 impl End {
@@ -44,6 +49,15 @@ impl End {
             Self::Bought { .. } => "bought",
             Self::Voided => "voided",
             Self::Refused { .. } => "refused",
+            Self::Closed(_) => "closed",
+        }
+    }
+
+    /// The session that is over, if it was one.
+    pub fn closed(&self) -> Option<&Closed> {
+        match self {
+            Self::Closed(closed) => Some(closed),
+            _ => None,
         }
     }
 }
@@ -51,21 +65,35 @@ impl End {
 impl Deal {
     pub async fn conclude(&self, at: Addresses) -> Result<End, String> {
         let deadline = Instant::now() + END_WITHIN;
-        loop {
-            match self.try_once(&at).await {
-                Ok(end) => return Ok(end),
-                Err(why) if Instant::now() > deadline => {
-                    return Err(format!("{self:?}: no end in sight: {why}"));
-                }
-                Err(_) => tokio::time::sleep(PAUSE).await,
-            }
+        let end = match self.session {
+            Some(plan) => session::hold(self, plan, &at, deadline).await,
+            None => persist(deadline, || self.try_once(&at)).await,
+        };
+        end.map_err(|why| format!("{self:?}: no end in sight: {why}"))
+    }
+
+    /// Asks once more for what is over.
+    pub async fn again(&self, end: &End, at: Addresses) -> Result<End, String> {
+        match end {
+            End::Closed(closed) => session::again(self, closed, &at).await,
+            _ => self.conclude(at).await,
         }
+    }
+
+    /// What is bought.
+    pub fn url(&self, at: &Addresses) -> String {
+        format!("{}/api/{}/{}", at.seller_url, self.manner, self.id)
+    }
+
+    /// What the shop answers.
+    pub fn goods(&self) -> String {
+        format!("goods of {}", self.id)
     }
 
     async fn try_once(&self, at: &Addresses) -> Result<End, String> {
         let input = json!({
             "id": self.id,
-            "url": format!("{}/api/{}/{}", at.seller_url, self.manner, self.id),
+            "url": self.url(at),
             "rails": [self.protocol],
         });
         let url = format!("{}/api/fetch", at.payer_url);
@@ -90,7 +118,7 @@ impl Deal {
         let body = BASE64_STANDARD.decode(body).unwrap();
         let payment = &output["payment"];
         let is_right = output["status"] == 200
-            && body == format!("goods of {}", self.id).as_bytes()
+            && body == self.goods().as_bytes()
             && payment["state"] == "settled";
         let end = || {
             Some(End::Bought {
@@ -115,7 +143,21 @@ impl Deal {
     }
 }
 
-async fn send(request: RequestBuilder) -> Result<(u16, Value), String> {
+/// Tries a step until it is done, or its time is over.
+pub async fn persist<T, F>(deadline: Instant, step: impl Fn() -> F) -> Result<T, String>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    loop {
+        match step().await {
+            Ok(done) => return Ok(done),
+            Err(why) if Instant::now() > deadline => return Err(why),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+pub async fn send(request: RequestBuilder) -> Result<(u16, Value), String> {
     let response = request.send().await.map_err(|error| format!("{error:?}"))?;
     let status = response.status().as_u16();
     let body = response

@@ -1,8 +1,11 @@
-//! The same over Lightning: agents with narrowed tokens buy at another node's door, by L402 and by charges, while either
-//! node is killed. What is paid is delivered, once; what isn't delivered isn't paid.
+//! The same over Lightning: agents with narrowed tokens buy at another node's door, by L402, by charges and in sessions,
+//! while either node is killed. What is paid is delivered, once; what isn't delivered isn't paid, or comes back.
 
 mod books;
 mod deal;
+mod moments;
+mod session;
+mod session_books;
 mod shop;
 mod world;
 
@@ -10,67 +13,16 @@ use std::time::{Duration, Instant};
 
 use crate::common::loudly;
 use crate::common::rng::{Rng, any_seed, number};
-use crate::crash::killer::{Moment, Plan, Trigger, Watch, Whose, moment};
+use crate::crash::killer::{Plan, Trigger, Watch};
 use crate::crash::tally::Tally;
 use books::Written;
 use deal::{Deal, End};
+use session_books::Outage;
 use world::World;
 
 /// Half as many kills as where ecash pays: payments over Lightning take longer, and so do nodes with channels to come up.
 const CRASHES: u64 = 12;
 const PROBLEMS_MAX: usize = 6;
-
-/// Where money and proofs are half moved.
-const MOMENTS: [Moment; 8] = [
-    moment(
-        "invoice noted",
-        Whose::Payer,
-        "freehold",
-        "SELECT count(*) FROM payments WHERE state = 'paying'",
-    ),
-    moment(
-        "purse pays",
-        Whose::Payer,
-        "freehold",
-        "SELECT count(*) FROM purse_payments WHERE state = 'paying'",
-    ),
-    moment(
-        "channel pays",
-        Whose::Payer,
-        "freehold",
-        "SELECT count(*) FROM lightning_payments WHERE state = 'pending'",
-    ),
-    moment(
-        "purse paid",
-        Whose::Payer,
-        "freehold",
-        "SELECT count(*) FROM purse_payments WHERE state = 'settled'",
-    ),
-    moment(
-        "proof kept",
-        Whose::Payer,
-        "freehold",
-        "SELECT count(*) FROM payments WHERE state = 'paid'",
-    ),
-    moment(
-        "invoice made",
-        Whose::Seller,
-        "freehold",
-        "SELECT count(*) FROM lightning_invoices",
-    ),
-    moment(
-        "invoice paid",
-        Whose::Seller,
-        "freehold",
-        "SELECT count(*) FROM lightning_invoices WHERE received_msat > 0",
-    ),
-    moment(
-        "call begun",
-        Whose::Seller,
-        "freehold",
-        "SELECT count(*) FROM payment_uses",
-    ),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_paid_over_lightning_is_delivered_once_whatever_is_killed() {
@@ -84,31 +36,31 @@ async fn what_is_paid_over_lightning_is_delivered_once_whatever_is_killed() {
     let usual_ms = warm_up(&mut world, &mut rng, &mut tally, &mut ended).await;
 
     while tally.kills < crashes && tally.problems.len() < PROBLEMS_MAX {
-        let plan = Plan::of_nodes(&mut rng, usual_ms, &MOMENTS);
         let deals = world.new_deals(&mut rng);
-        let new = round(&world, &plan, deals, &mut tally).await;
-        check(&world, &plan, &new, &mut tally).await;
-        ended.extend(new);
+        let plan = Plan::of_nodes(&mut rng, usual_ms, &moments::of(&deals));
+        let before = ended.len();
+        let outage = round(&world, &plan, deals, &mut ended, &mut tally).await;
+        check(&world, &plan, &ended, before, &outage, &mut tally).await;
         world.replace_used_up(&ended);
     }
     ask_again(&world, &ended, &mut tally).await;
-    let bought = ended
-        .iter()
-        .filter(|(_, end)| matches!(end, End::Bought { .. }))
-        .count();
+    let count = |name| ended.iter().filter(|(_, end)| end.name() == name).count();
+    let (bought, closed) = (count("bought"), count("closed"));
     loudly(&format!(
-        "crash test over Lightning, seed {seed}: {} deals, {} bought, {:.0} s, usually {usual_ms} ms each; {}",
+        "crash test over Lightning, seed {seed}: {} deals, {bought} bought, {closed} sessions closed, {:.0} s, usually {usual_ms} ms each; {}",
         ended.len(),
-        bought,
         start.elapsed().as_secs_f32(),
         tally.table()
     ));
     assert!(tally.problems.is_empty(), "{:#?}", tally.problems);
-    assert!(bought > 0, "nothing was bought");
+    assert!(
+        bought > 0 && closed > 0,
+        "nothing was bought, or no session held"
+    );
     world.assert_sound_up_and_down();
 }
 
-/// A few deals with nobody killed: how long one takes.
+/// A few deals of all kinds with nobody killed: how long one takes.
 async fn warm_up(
     world: &mut World,
     rng: &mut Rng,
@@ -116,7 +68,10 @@ async fn warm_up(
     ended: &mut Vec<(Deal, End)>,
 ) -> u64 {
     let mut times = Vec::new();
-    while times.len() < 4 {
+    let has = |ended: &[(Deal, End)], name| ended.iter().any(|(_, end)| end.name() == name);
+    while tally.problems.is_empty()
+        && (times.len() < 4 || !has(ended, "bought") || !has(ended, "closed"))
+    {
         for deal in world.new_deals(rng) {
             let start = Instant::now();
             match deal.conclude(world.addresses()).await {
@@ -135,58 +90,76 @@ async fn round(
     world: &World,
     plan: &Plan,
     deals: Vec<Deal>,
+    ended: &mut Vec<(Deal, End)>,
     tally: &mut Tally,
-) -> Vec<(Deal, End)> {
+) -> Outage {
     let watch = Watch::new(&world.seller, &world.payer, plan.trigger);
-    let running: Vec<_> = deals
-        .into_iter()
-        .map(|deal| {
-            let at = world.addresses();
-            tokio::spawn(async move {
-                let end = deal.conclude(at).await;
-                (deal, end)
-            })
+    let begin = |deal: Deal| {
+        let at = world.addresses();
+        tokio::spawn(async move {
+            let end = deal.conclude(at).await;
+            (deal, end)
         })
-        .collect();
+    };
+    let running: Vec<_> = deals.into_iter().map(begin).collect();
     tokio::task::spawn_blocking(move || watch.wait())
         .await
         .unwrap();
-    if let Trigger::At(moment, _) = plan.trigger {
-        tally.count("watched moments", moment.name);
-    }
-    tally.count("victims", format!("{:?}", plan.victim));
-    tally.kills += plan.kill(&world.seller, &world.payer);
-    for (deal, state) in Written::read(world).states(running.len()) {
-        tally.count("killed when", format!("{deal}: {state}"));
-    }
-    tally.kills += plan.bring_back(&world.seller, &world.payer).await;
-    let mut ended = Vec::new();
+    let outage = kill(world, plan, running.len(), tally).await;
     for deal in running {
         match deal.await.unwrap() {
             (deal, Ok(end)) => ended.push((deal, end)),
             (_, Err(why)) => tally.problem(format!("{why}\n  after {plan:?}")),
         }
     }
-    ended
+    outage
 }
 
-async fn check(world: &World, plan: &Plan, new: &[(Deal, End)], tally: &mut Tally) {
-    let before = tally.problems.len();
+/// Kills, looks at what is on the disks, and brings back.
+async fn kill(world: &World, plan: &Plan, running: usize, tally: &mut Tally) -> Outage {
+    if let Trigger::At(moment, _) = plan.trigger {
+        tally.count("watched moments", moment.name);
+    }
+    tally.count("victims", format!("{:?}", plan.victim));
+    let killed = Instant::now();
+    tally.kills += plan.kill(&world.seller, &world.payer);
+    let written = Written::read(world);
+    let sessions = written.sessions.states();
+    for (deal, state) in written.states(running).into_iter().chain(sessions) {
+        tally.count("killed when", format!("{deal}: {state}"));
+    }
+    tally.kills += plan.bring_back(&world.seller, &world.payer).await;
+    Outage::new(plan, killed, &written.sessions)
+}
+
+/// Checks what ended since `before` by itself, and all of it together.
+async fn check(
+    world: &World,
+    plan: &Plan,
+    ended: &[(Deal, End)],
+    before: usize,
+    outage: &Outage,
+    tally: &mut Tally,
+) {
+    let (problems, new) = (tally.problems.len(), &ended[before..]);
     if let Err(why) = world.rest().await {
         tally.problem(why);
     }
     ask_again(world, new, tally).await;
     let written = Written::read(world);
     for (deal, end) in new {
+        let kind = format!("{}: {}", deal.protocol, end.name());
+        tally.count("ends by protocol", kind);
         tally.count("ends", end.name());
-        tally.count(
-            "ends by protocol",
-            format!("{}: {}", deal.protocol, end.name()),
-        );
-        written.check(deal, end, world.shop.delivered(&deal.id), tally);
+        let delivered = world.shop.delivered(&deal.id);
+        written.check(deal, end, delivered, tally);
+        if let Some(closed) = end.closed() {
+            let sessions = &written.sessions;
+            sessions.check(deal, closed, delivered.into(), outage, tally);
+        }
     }
-    written.check_sums(world, tally).await;
-    if tally.problems.len() > before {
+    written.check_sums(world, ended, tally).await;
+    if tally.problems.len() > problems {
         eprintln!("  after {plan:?}, {new:?}");
     }
 }
@@ -198,7 +171,8 @@ async fn ask_again(world: &World, ended: &[(Deal, End)], tally: &mut Tally) {
         if matches!(end, End::Refused { .. }) {
             continue;
         }
-        let again = tokio::time::timeout(Duration::from_secs(60), deal.conclude(world.addresses()));
+        let again = deal.again(end, world.addresses());
+        let again = tokio::time::timeout(Duration::from_secs(60), again);
         let again = again.await;
         tally.check(
             again.as_ref().is_ok_and(|again| again.as_ref() == Ok(end)),

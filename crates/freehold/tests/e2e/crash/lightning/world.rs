@@ -11,14 +11,20 @@ use crate::crash::request::Addresses;
 use crate::crash::world::rest;
 
 use super::deal::{Deal, End};
+use super::session::Plan;
 use super::shop::Shop;
 
 pub const PRICE_SAT: u64 = 10;
+/// The deposit of a session.
+pub const DEPOSIT_SAT: u64 = 40;
 pub const FUNDED_SAT: u64 = 60_000;
 pub const PURSE: &str = "scout";
 const CHANNEL_SAT: &str = "900000";
 const READY_WITHIN: Duration = Duration::from_secs(120);
-const PROTOCOLS: [&str; 2] = ["l402", "mpp-charge"];
+const SESSION: &str = "mpp-session";
+const PROTOCOLS: [&str; 3] = ["l402", "mpp-charge", SESSION];
+/// How many tokens a family has.
+const FAMILY: usize = 4;
 const MANNERS: [&str; 4] = ["plain", "plain", "slow", "stumbles"];
 
 /// A token, narrowed from another one.
@@ -47,8 +53,9 @@ impl World {
         let seller = at_home(&chain).await;
         let payer = at_home(&chain).await;
         open_channel(&chain, &payer, &seller);
-        let price = format!("{PRICE_SAT}sat");
-        seller.json(&["sell", &shop.url, "--price", &price, "--path", "/api"]);
+        let (price, deposit) = (format!("{PRICE_SAT}sat"), DEPOSIT_SAT.to_string());
+        let terms = ["--price", &price, "--deposit", &deposit, "--path", "/api"];
+        seller.json(&[&["sell", &shop.url], &terms[..]].concat());
         let purse = payer.json(&["purse", "new", PURSE, "--per-payment-sat", "60"]);
         payer.json(&["purse", "fund", PURSE, "--sat", &FUNDED_SAT.to_string()]);
         let root = Token {
@@ -72,18 +79,22 @@ impl World {
         Addresses::of(&self.seller, &self.payer)
     }
 
-    /// One to three purchases by members of the newest family.
+    /// One to three deals by members of the newest family.
     pub fn new_deals(&mut self, rng: &mut Rng) -> Vec<Deal> {
         let count = rng.pick(&[1, 1, 2, 3]);
         let mut deals = Vec::new();
         for _ in 0..count {
-            let token = self.tokens.len() - 1 - usize::from(rng.chance(50));
+            let protocol = rng.pick(&PROTOCOLS);
+            let session = (protocol == SESSION).then(|| Plan::new(rng));
+            let of_kind = if session.is_some() { 1 } else { 3 };
+            let token = self.tokens.len() - of_kind - usize::from(rng.chance(50));
             let deal = Deal {
                 id: format!("deal-{}", self.deals.len()),
-                protocol: rng.pick(&PROTOCOLS),
+                protocol,
                 manner: rng.pick(&MANNERS),
                 bearer: self.tokens[token].text.clone(),
                 token,
+                session,
             };
             self.deals.push((deal.id.clone(), token));
             deals.push(deal);
@@ -93,7 +104,7 @@ impl World {
 
     /// Once somebody was refused, others get their turn.
     pub fn replace_used_up(&mut self, ended: &[(Deal, End)]) {
-        let newest = self.tokens.len() - 2;
+        let newest = self.tokens.len() - FAMILY;
         let is_used_up =
             |(deal, end): &(Deal, End)| deal.token >= newest && matches!(end, End::Refused { .. });
         if ended.iter().any(is_used_up) {
@@ -101,18 +112,23 @@ impl World {
         }
     }
 
-    /// A child that may do little, for this seller only, and a grandchild that may do less.
+    /// A child that may do little, for this seller only, and a grandchild that may do less. And two that may pay deposits: a
+    /// purse can't see which host an invoice is from, so they aren't bound to one.
     fn new_family(&mut self) {
-        let seller = self.seller.home().address();
-        for (parent, total_sat) in [(0, 90), (self.tokens.len(), 40)] {
-            let total = total_sat.to_string();
-            let flags = ["--host", &seller, "--total-sat", &total];
-            let text = self.payer.narrow(&self.tokens[parent].text, &flags);
-            self.tokens.push(Token {
-                text,
-                parent: Some(parent),
-                total_sat,
-            });
+        let host = ["--host".to_owned(), self.seller.home().address()];
+        for (flags, totals_sat) in [(&host[..], [90, 40]), (&[][..], [130, 95])] {
+            let mut parent = 0;
+            for total_sat in totals_sat {
+                let total = ["--total-sat".to_owned(), total_sat.to_string()];
+                let flags: Vec<&str> = flags.iter().chain(&total).map(String::as_str).collect();
+                let text = self.payer.narrow(&self.tokens[parent].text, &flags);
+                self.tokens.push(Token {
+                    text,
+                    parent: Some(parent),
+                    total_sat,
+                });
+                parent = self.tokens.len() - 1;
+            }
         }
     }
 
