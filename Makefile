@@ -17,6 +17,8 @@ FUZZ_SECONDS ?= 30
 # Kills in the short form of the crash test; `make crash` has the long one.
 CRASHES ?= 10
 CALENDAR_KILLS ?= 8
+# Simulated worlds of 50 days each.
+WORLDS ?= 200
 # Where `model pull` puts the default model; tests that need it skip, and say so, when it isn't there.
 TEST_MODEL := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/freehold/models/smollm2-135m-instruct/model.gguf
 
@@ -39,13 +41,17 @@ test: setup ## run all tests, those with the real model and with other people's 
 	@scripts/compat-setup --install || true
 	cargo test $(CARGO_FLAGS) --no-run
 	@$(FREEHOLD) model pull || echo "The default model can't be had: the tests that need it will be SKIPPED." >&2
-	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_CALENDAR_KILLS=$(CALENDAR_KILLS) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --no-fail-fast
+	FREEHOLD_CRASHES=$(CRASHES) FREEHOLD_CALENDAR_KILLS=$(CALENDAR_KILLS) FREEHOLD_SIM_WORLDS=$(WORLDS) FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --no-fail-fast
 
 .PHONY: crash
 crash: build ## kill two nodes 300 times in the middle of payments, a calendar 50 times; nothing may be lost
 	$(FREEHOLD) model pull
 	FREEHOLD_CRASHES=200 FREEHOLD_TEST_MODEL=$(TEST_MODEL) cargo test $(CARGO_FLAGS) --test e2e crash:: -- --nocapture
 	FREEHOLD_CALENDAR_KILLS=50 cargo test $(CARGO_FLAGS) --test e2e calendar::kills:: -- --nocapture
+
+.PHONY: simulate
+simulate: ## let buyers and sellers live for 10,000 days in which everything goes wrong; nothing may be lost
+	FREEHOLD_SIM_WORLDS=$(WORLDS) cargo test $(CARGO_FLAGS) --lib simulation:: -- --nocapture
 
 .PHONY: bench
 bench: bench-build ## measure paid and unpaid latency, tokens a second, selling, Lightning, vaults, and timestamps

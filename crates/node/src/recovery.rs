@@ -90,6 +90,7 @@ impl Node {
                 ("sales", self.resume_sales().await),
                 ("approvals", self.expire_approvals().await),
                 ("old answers", self.forget_old_answers().await),
+                ("kept answers", self.forget_kept_answers().await),
             ];
             for (what, result) in rounds {
                 if let Err(error) = result {

@@ -10,6 +10,7 @@ use crate::hop_by_hop;
 
 pub const X_CASHU: HeaderName = HeaderName::from_static("x-cashu");
 pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment");
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub const PAYMENT_BID: HeaderName = HeaderName::from_static("payment-bid");
 const PAYMENT_OFFER: HeaderName = HeaderName::from_static("payment-offer");
 const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
@@ -135,6 +136,14 @@ pub fn to_buyer(headers: &mut HeaderMap, is_paid: bool, is_switch: bool) {
     if is_paid && !headers.get(header::CACHE_CONTROL).is_some_and(is_private) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
     }
+}
+
+/// All headers that are text.
+pub fn all_texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let texts = headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    texts.collect()
 }
 
 /// Keeps the values of a header that are text and wanted.

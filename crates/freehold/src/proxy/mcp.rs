@@ -19,7 +19,6 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::Upstream;
 
-use super::to_the_end::ToTheEnd;
 use super::{HEAD_TIME_MAX, answered, headers, unsettled};
 use crate::api::App;
 use crate::api::error::{ApiError, method_not_allowed};
@@ -85,7 +84,7 @@ async fn not_read(method: Method, uri: Uri) -> Response {
     refused
 }
 
-/// Calls the tool. It goes on when the buyer hangs up, so that a call that was made counts as one.
+/// Calls the tool.
 async fn forward(
     app: &App,
     parts: Parts,
@@ -100,7 +99,7 @@ async fn forward(
         upstream: app.upstream.clone(),
         tool,
     };
-    ToTheEnd::new(exchange.run(outgoing)).await
+    exchange.run(outgoing).await
 }
 
 struct Exchange {

@@ -21,8 +21,9 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Body as _;
 use hyper::upgrade::OnUpgrade;
-use node::sell::{Answer, Call, Entry, Pass, SellError, Unit};
+use node::sell::{Answer, Call, Entry, KEPT_BYTES_MAX, KeptAnswer, Pass, SellError, Unit};
 use node::{Caller, NodeError};
 use wire::Upstream;
 use wire::server::Peer;
@@ -53,13 +54,20 @@ async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
             None => Err(not_found(request.uri().clone()).await),
         };
     };
-    if offer.tools.is_some() {
-        return mcp::serve(app, request, call, offer).await;
-    }
-    match app.node.enter(offer, call).await? {
-        Entry::Answer(answer) => Ok(answered(answer)),
-        Entry::Pass(pass) => forward(app, request, *pass).await,
-    }
+    let app = app.clone();
+    // It goes on when the buyer hangs up: a call that was made counts as one, and no payment is taken for a call that
+    // nobody makes.
+    ToTheEnd::new(async move {
+        if offer.tools.is_some() {
+            return mcp::serve(&app, request, call, offer).await;
+        }
+        match app.node.enter(offer, call).await? {
+            Entry::Answer(answer) => Ok(answered(answer)),
+            Entry::Kept(kept) => Ok(again(kept)),
+            Entry::Pass(pass) => forward(&app, request, *pass).await,
+        }
+    })
+    .await
 }
 
 /// What the door looks at. Whether the owner asks is for [`is_owner`].
@@ -80,6 +88,7 @@ pub fn call(request: &Request) -> Call {
             .collect(),
         accept_payment: first(&headers::ACCEPT_PAYMENT),
         bid: only(texts(headers, &headers::PAYMENT_BID)),
+        idempotency_key: only(texts(headers, &headers::IDEMPOTENCY_KEY)),
         address: address(request),
         is_owner: false,
     }
@@ -124,11 +133,19 @@ pub fn answered(answer: Answer) -> Response {
     response
 }
 
+/// What was answered before, once more.
+fn again(kept: KeptAnswer) -> Response {
+    let mut response = Response::new(Body::from(kept.body));
+    *response.status_mut() = StatusCode::from_u16(kept.status).unwrap_or_default();
+    append(response.headers_mut(), &kept.headers);
+    response
+}
+
 /// Adds headers; those that are there already stay.
-pub fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
+pub fn append<N: AsRef<str>>(to: &mut HeaderMap, headers: &[(N, String)]) {
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(name.as_bytes()),
+            HeaderName::from_bytes(name.as_ref().as_bytes()),
             HeaderValue::from_str(value),
         ) {
             to.append(name, value);
@@ -136,7 +153,7 @@ pub fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
     }
 }
 
-/// Asks the upstream. It goes on when the buyer hangs up, so that a call that was made counts as one.
+/// Asks the upstream.
 async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response, ApiError> {
     let address = address(&request);
     let client_side =
@@ -157,7 +174,7 @@ async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response
         is_broken,
         client_side,
     };
-    ToTheEnd::new(exchange.run(outgoing)).await
+    exchange.run(outgoing).await
 }
 
 fn outgoing(
@@ -219,8 +236,36 @@ impl Exchange {
         self.deliver(response).await
     }
 
+    /// Reads a short answer whole, and keeps it for a buyer that may lose it.
+    async fn keep(&self, response: Response) -> Result<Response, SellError> {
+        let broken = SellError::UpstreamUnreachable("its answer breaks off");
+        let (mut parts, body) = response.into_parts();
+        let most = usize::try_from(KEPT_BYTES_MAX).unwrap_or(usize::MAX);
+        let whole = tokio::time::timeout(HEAD_TIME_MAX, axum::body::to_bytes(body, most)).await;
+        let Ok(Ok(body)) = whole else {
+            return Err(broken);
+        };
+        headers::to_buyer(&mut parts.headers, self.pass.is_paid(), false);
+        let kept = KeptAnswer {
+            status: parts.status.as_u16(),
+            headers: headers::all_texts(&parts.headers),
+            body: body.to_vec(),
+        };
+        if let Err(error) = self.pass.keep(kept).await {
+            // It is sent all the same, and can't be sent again.
+            tracing::warn!(code = error.code(), "an answer isn't kept: {error}");
+        }
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
     /// The upstream has answered: it counts, and goes back as it comes.
     async fn deliver(mut self, mut response: Response) -> Result<Response, ApiError> {
+        if self.pass.is_to_be_kept() && is_short(&response) {
+            response = match self.keep(response).await {
+                Ok(response) => response,
+                Err(error) => return failed(self.pass, error).await,
+            };
+        }
         let paid_with = self.pass.served().await.map_err(unsettled)?;
         let is_switch = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upstream_side = is_switch.then(|| hyper::upgrade::on(&mut response));
@@ -241,6 +286,13 @@ impl Exchange {
         let body = Body::from_stream(meter::metered(body, Meter::new(self.pass), is_sse));
         Ok(Response::from_parts(parts, body))
     }
+}
+
+/// Whether an answer has its length, and little of it.
+fn is_short(response: &Response) -> bool {
+    let most = response.body().size_hint().upper();
+    response.status() != StatusCode::SWITCHING_PROTOCOLS
+        && most.is_some_and(|bytes| bytes <= KEPT_BYTES_MAX)
 }
 
 async fn failed(pass: Pass, error: SellError) -> Result<Response, ApiError> {

@@ -126,13 +126,8 @@ impl Node {
             .token
             .as_deref()
             .ok_or_else(|| inconsistent(&payment.id))?;
-        let answer = match send(
-            &self.inner.http,
-            &payment.request,
-            Some(Credential::token(token)),
-        )
-        .await
-        {
+        let credential = Some(Credential::token(token).for_call_of(&payment.id));
+        let answer = match send(&self.inner.http, &payment.request, credential).await {
             Ok(answer) => answer,
             Err(NodeError::Upstream { reason, .. }) => return Ok(Try::Unclear(reason)),
             Err(error) => return Err(error),

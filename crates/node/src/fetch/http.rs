@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url, redirect};
+use sha2::{Digest as _, Sha256};
 
 use super::carrier::Carrier;
 use super::{FetchRequest, Fetched};
@@ -13,6 +14,7 @@ use crate::error::{NodeError, Result};
 const BODY_BYTES_MAX: usize = 16 << 20;
 /// The most bytes of an answer's headers, names included.
 const HEADERS_BYTES_MAX: usize = 64 << 10;
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// A model may think for minutes.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -68,6 +70,8 @@ pub(super) struct Credential<'a> {
     /// The header that has it, or would have it.
     pub name: HeaderName,
     pub value: &'a str,
+    /// Names the call that it pays for, so that its answer may be asked for again (`Idempotency-Key`).
+    pub call: Option<String>,
 }
 
 impl<'a> Credential<'a> {
@@ -77,6 +81,16 @@ impl<'a> Credential<'a> {
             carrier: Carrier::Headers,
             name: HeaderName::from_static("x-cashu"),
             value,
+            call: None,
+        }
+    }
+
+    /// The same for the call that a payment of ours was made for, however often it is sent.
+    pub fn for_call_of(self, payment_id: &str) -> Self {
+        let name = Sha256::digest(format!("freehold call {payment_id}"));
+        Self {
+            call: Some(hex::encode(&name[..16])),
+            ..self
         }
     }
 
@@ -86,6 +100,7 @@ impl<'a> Credential<'a> {
             carrier,
             name: AUTHORIZATION,
             value,
+            call: None,
         }
     }
 }
@@ -114,7 +129,15 @@ pub(super) async fn send(
         };
         headers.append(name, value);
     }
-    if let Some(Credential { name, value, .. }) = credential {
+    if let Some(Credential {
+        name, value, call, ..
+    }) = credential
+    {
+        if let Some(call) = call
+            && let Ok(call) = HeaderValue::from_str(&call)
+        {
+            headers.entry(IDEMPOTENCY_KEY).or_insert(call);
+        }
         let value = HeaderValue::from_str(value);
         let mut value = value.map_err(|_| bad("the credential".into()))?;
         value.set_sensitive(true);

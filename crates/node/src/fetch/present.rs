@@ -80,7 +80,8 @@ impl Node {
     async fn show(&self, payment: &Payment) -> Result<Shown> {
         let proof = self.unseal(payment).ok_or(NodeError::ProofMissing)?;
         let proof = std::str::from_utf8(&proof).map_err(|_| inconsistent(&payment.id))?;
-        let credential = Some(Credential::authorization(payment.carrier, proof));
+        let credential = Credential::authorization(payment.carrier, proof);
+        let credential = Some(credential.for_call_of(&payment.id));
         let answer = match send(&self.inner.http, &payment.request, credential).await {
             Ok(answer) => answer,
             Err(NodeError::Upstream { reason, .. }) => return Ok(Shown::Unclear(reason)),

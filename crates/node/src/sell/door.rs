@@ -13,6 +13,7 @@ use serde_json::json;
 use wallet::cashier::books::{self, BookedInvoice, Holder};
 
 use super::haggle::Haggled;
+use super::kept::{self, KEY_BYTES_MAX, KeptAnswer};
 use super::pass::{Pass, Payer};
 use super::sessions::{Acted, Hold};
 use super::uses::Use;
@@ -41,6 +42,8 @@ pub struct Call {
     pub accept_payment: Option<String>,
     /// Its `Payment-Bid` header, if it has one.
     pub bid: Option<String>,
+    /// Its `Idempotency-Key` header, if it has one: how its buyer names it.
+    pub idempotency_key: Option<String>,
     /// Where it came from.
     pub address: IpAddr,
     /// True if the owner asks, who pays nothing.
@@ -53,6 +56,8 @@ pub enum Entry {
     Pass(Box<Pass>),
     /// Back, with this.
     Answer(Answer),
+    /// Back, with what this very call was answered before.
+    Kept(KeptAnswer),
 }
 
 /// The one payment that came with a request.
@@ -82,13 +87,20 @@ impl Node {
             (Entry::Pass(pass), Some(header)) if pass.is_of_session() => {
                 self.remember_bearer(offer, header);
             }
-            (Entry::Pass(_), _) => {}
+            (Entry::Pass(pass), _) => pass.name(call.name()),
+            (Entry::Kept(_), _) => {}
         }
         Ok(entry)
     }
 
     async fn enter_at(&self, haggled: &Haggled, call: &Call) -> Result<Entry> {
-        let entered = match read(call) {
+        let presented = read(call);
+        let paid = presented.as_ref().ok().and_then(Presented::payment);
+        // Whoever knows the preimage has paid: it may have its answer again, before another of its calls is taken.
+        if let Some(kept) = self.kept_answer(paid, call.name()).await? {
+            return Ok(Entry::Kept(kept));
+        }
+        let entered = match presented {
             Ok(presented) => self.let_in(haggled, call, presented).await,
             Err(error) => Err(error.into()),
         };
@@ -156,10 +168,10 @@ impl Node {
                 pass(Payer::Lightning(taken), Some(receipt))
             }
             Presented::Ecash(token) => {
-                let (node, offer) = (self.clone(), Arc::clone(offer));
-                self.uninterrupted(Box::pin(
-                    async move { node.take_ecash(&offer, &token).await },
-                ))
+                let (node, offer, name) = (self.clone(), Arc::clone(offer), call.name());
+                self.uninterrupted(Box::pin(async move {
+                    node.take_ecash(&offer, &token, name).await
+                }))
                 .await
             }
         }
@@ -301,7 +313,25 @@ impl Node {
         Ok(accepted(&asked, token, before)?)
     }
 
-    async fn take_ecash(&self, offer: &Arc<Offer>, token: &str) -> Result<Entry> {
+    /// What a payment's call of this name was answered.
+    async fn kept_answer(
+        &self,
+        payment: Option<String>,
+        name: Option<String>,
+    ) -> Result<Option<KeptAnswer>> {
+        let (Some(payment), Some(name)) = (payment, name) else {
+            return Ok(None);
+        };
+        let find = move |tx: &Transaction<'_>| KeptAnswer::find(tx, &payment, &name);
+        self.inner.db.write(find).await
+    }
+
+    async fn take_ecash(
+        &self,
+        offer: &Arc<Offer>,
+        token: &str,
+        name: Option<String>,
+    ) -> Result<Entry> {
         if self.is_mint_closed() {
             return Err(crate::backup::BackupError::MintClosed.into());
         }
@@ -319,12 +349,16 @@ impl Node {
         };
         if sale.is_settled() {
             // Its change, or its money, for whoever lost the answer.
+            let change = sale.change_token.clone();
+            let change = change.map(|token| (xcashu::X_CASHU, token));
+            let paid = kept::of_sale(&sale.id);
+            if let Some(mut kept) = self.kept_answer(Some(paid), name).await? {
+                let change = change.map(|(name, token)| (name.to_owned(), token));
+                kept.headers.extend(change);
+                return Ok(Entry::Kept(kept));
+            }
             let mut answer = Answer::problem(&SellError::PaymentUsed, Some(offer));
-            answer.headers.extend(
-                sale.change_token
-                    .clone()
-                    .map(|token| (xcashu::X_CASHU, token)),
-            );
+            answer.headers.extend(change);
             return Ok(Entry::Answer(answer));
         }
         let is_enough = sale.received_sat >= sale.max_price_sat;
@@ -348,6 +382,26 @@ impl Node {
                 Ok(Entry::Answer(pass.failed(SellError::Ecash(error)).await?))
             }
         }
+    }
+}
+
+impl Call {
+    /// How its buyer names it, if that can be kept.
+    pub(super) fn name(&self) -> Option<String> {
+        let is_fit = |name: &String| !name.is_empty() && name.len() <= KEY_BYTES_MAX;
+        self.idempotency_key.clone().filter(is_fit)
+    }
+}
+
+impl Presented {
+    /// The payment over Lightning that it claims.
+    pub(super) fn payment(&self) -> Option<String> {
+        let hash = match self {
+            Self::Macaroon(credential) => Some(mpp::Preimage::from(credential.preimage).hash()),
+            Self::Payment(credential) => proven(credential),
+            Self::Ecash(_) | Self::Nothing => None,
+        };
+        hash.map(|hash| DepositId::lightning(hash).as_str().to_owned())
     }
 }
 

@@ -126,6 +126,7 @@ impl Node {
             Ok(credential) => {
                 let credential = credential.map(|text| ("Authorization", text));
                 call.credentials = credential.into_iter().collect();
+                call.idempotency_key = None;
                 self.enter(Arc::clone(&tool.offer), call).await?
             }
             Err(error) => {
@@ -136,6 +137,10 @@ impl Node {
         };
         Ok(match entry {
             Entry::Answer(answer) => ToolEntry::Answer(translated(&tool.id, answer)),
+            Entry::Kept(_) => {
+                let used = Answer::problem(&SellError::PaymentUsed, Some(&tool.offer));
+                ToolEntry::Answer(translated(&tool.id, used))
+            }
             Entry::Pass(pass) => ToolEntry::Pass(Box::new(ToolPass {
                 body: mcp::without_credential(tool.message)
                     .to_string()

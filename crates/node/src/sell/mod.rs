@@ -9,7 +9,7 @@
 //! | take the money | `door.rs`: Lightning in `uses.rs`, ecash in `serve/till.rs`, deposits in `sessions/` | what was paid, and for what |
 //! | what carries it | `mcp.rs`, if that isn't headers | nothing |
 //! | the upstream answers | in the front end | nothing: it may answer again |
-//! | it counts, or not | `pass.rs` | the call, or what goes back |
+//! | it counts, or not | `pass.rs` | the call, or what goes back; in `kept.rs` the answer, if it was named |
 //!
 //! Nothing is asked of an upstream before its payment is durable. What it couldn't do isn't charged.
 
@@ -21,6 +21,7 @@ mod discovery;
 mod door;
 mod error;
 mod haggle;
+mod kept;
 mod mcp;
 mod offer;
 mod pass;
@@ -46,6 +47,7 @@ pub use chat::Chat;
 pub use door::{Call, Entry};
 pub use error::SellError;
 pub use haggle::Haggle;
+pub use kept::{KEPT_BYTES_MAX, KeptAnswer};
 pub use mcp::{Message, ToolCall, ToolEntry, ToolPass, Tools};
 pub use offer::{NewOffer, Offer, Unit};
 pub use pass::Pass;
@@ -58,7 +60,12 @@ use catalogue::Catalogue;
 use sessions::Sessions;
 
 /// The tables of this module.
-pub(crate) const SCHEMAS: [&str; 3] = [catalogue::SCHEMA, uses::SCHEMA, sessions::SCHEMA];
+pub(crate) const SCHEMAS: [&str; 4] = [
+    catalogue::SCHEMA,
+    uses::SCHEMA,
+    sessions::SCHEMA,
+    kept::SCHEMA,
+];
 
 /// Everything that selling needs beside the node's money.
 pub(crate) struct Selling {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use http402::mpp::{PAYMENT_RECEIPT, Receipt};
 use http402::xcashu::X_CASHU;
+use rusqlite::Transaction;
 use serde_json::json;
 
+use super::kept::{self, KeptAnswer};
 use super::sessions::Hold;
 use super::uses::Use;
-use super::{Answer, Offer, SellError};
+use super::{Answer, Offer, SellError, Unit};
 use crate::boxed;
 use crate::error::{NodeError, Result};
 use crate::locks::Guard;
-use crate::node::Node;
+use crate::node::{Node, now_ms};
 use crate::serve::Sale;
 
 /// Who pays for a call, durably taken or set aside.
@@ -35,6 +37,8 @@ pub struct Pass {
     offer: Arc<Offer>,
     payer: Payer,
     receipt: Option<Receipt>,
+    /// How its buyer names the call.
+    name: Option<String>,
 }
 
 impl Pass {
@@ -49,7 +53,41 @@ impl Pass {
             offer: Arc::clone(offer),
             payer,
             receipt,
+            name: None,
         }
+    }
+
+    pub(super) fn name(&mut self, name: Option<String>) {
+        self.name = name;
+    }
+
+    /// True if a short answer should be given to [`keep`](Self::keep): its buyer may ask for it again.
+    #[must_use]
+    pub fn is_to_be_kept(&self) -> bool {
+        self.name.is_some()
+            && self.offer.unit == Unit::Call
+            && matches!(self.payer, Payer::Lightning(_) | Payer::Ecash { .. })
+    }
+
+    /// Keeps the answer, in case it is lost on its way. Before [`served`](Self::served).
+    ///
+    /// # Errors
+    /// If that can't be written; then the payment is good at the next try.
+    #[boxed]
+    pub async fn keep(&self, mut answer: KeptAnswer) -> Result<()> {
+        let payment = match &self.payer {
+            Payer::Lightning(taken) => taken.payment.clone(),
+            Payer::Ecash { sale, .. } => kept::of_sale(&sale.id),
+            Payer::Nobody | Payer::Session(_) => return Ok(()),
+        };
+        let Some(name) = self.name.clone() else {
+            return Ok(());
+        };
+        let receipt = self.receipt.as_ref();
+        let receipt = receipt.map(|receipt| (PAYMENT_RECEIPT.to_owned(), receipt.encode()));
+        answer.headers.extend(receipt);
+        let keep = move |tx: &Transaction<'_>| answer.insert(tx, &payment, &name, now_ms());
+        self.node.inner.db.write(keep).await
     }
 
     /// What is sold.

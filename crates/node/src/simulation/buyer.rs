@@ -91,7 +91,7 @@ impl Buyer {
         }
         let first = match self.with_cached(&spender, &request).await? {
             Some(answer) => answer,
-            None => self.send(&request, None).await?,
+            None => self.send(&request, &[]).await?,
         };
         if first.status != 402 {
             return Ok(first.into_fetched());
@@ -135,17 +135,19 @@ impl Buyer {
         })
     }
 
-    /// Sends the request, with a header that pays if it is to.
-    async fn send(
-        &self,
-        request: &FetchRequest,
-        credential: Option<(&str, &str)>,
-    ) -> Result<HttpAnswer> {
+    /// Sends what a payment was made for, with what proves it.
+    async fn send_paid(&self, payment: &Payment, name: &str, value: &str) -> Result<HttpAnswer> {
+        let paid = [(name, value), ("Idempotency-Key", &payment.id)];
+        self.send(&payment.request, &paid).await
+    }
+
+    /// Sends the request, with headers that pay if it is to.
+    async fn send(&self, request: &FetchRequest, paid: &[(&str, &str)]) -> Result<HttpAnswer> {
         let url = Url::parse(&request.url).map_err(|e| NodeError::BadFetch(e.to_string()))?;
         let mut call = Call::get(url.host_str().unwrap_or_default(), url.path(), Vec::new());
         call.method.clone_from(&request.method);
-        let credential = credential.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        call.headers.extend(credential);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        call.headers.extend(paid.iter().map(owned));
         let timeout_ms = request.timeout_s.unwrap_or(600) as i64 * SECOND_MS;
         let answer = network::send(&self.ground.world, call, timeout_ms).await;
         let answer = answer.map_err(|reason| NodeError::Upstream {
@@ -178,7 +180,7 @@ impl Buyer {
             .as_deref()
             .and_then(|bytes| std::str::from_utf8(bytes).ok());
         let credential = text.map(|text| ("Authorization", text));
-        let answer = self.send(request, credential).await?;
+        let answer = self.send(request, credential.as_slice()).await?;
         if !matches!(answer.status, 401 | 402) {
             self.ground
                 .world

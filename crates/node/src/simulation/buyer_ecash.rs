@@ -120,7 +120,7 @@ impl Buyer {
             .token
             .as_deref()
             .ok_or_else(|| inconsistent(&payment.id))?;
-        match self.send(&payment.request, Some(("X-Cashu", token))).await {
+        match self.send_paid(payment, "X-Cashu", token).await {
             Ok(answer) => Ok(Try::of(answer)),
             Err(NodeError::Upstream { reason, .. }) => Ok(Try::Unclear(reason)),
             Err(error) => Err(error),

@@ -252,10 +252,7 @@ impl Buyer {
     async fn show(&self, payment: &Payment) -> Result<Shown> {
         let proof = payment.unseal(&self.key).ok_or(NodeError::ProofMissing)?;
         let proof = std::str::from_utf8(&proof).map_err(|_| inconsistent(&payment.id))?;
-        match self
-            .send(&payment.request, Some(("Authorization", proof)))
-            .await
-        {
+        match self.send_paid(payment, "Authorization", proof).await {
             Ok(answer) => Ok(Shown::of(answer)),
             Err(NodeError::Upstream { reason, .. }) => Ok(Shown::Unclear(reason)),
             Err(error) => Err(error),

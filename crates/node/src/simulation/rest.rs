@@ -77,11 +77,13 @@ impl Town {
             Some(200..=399) => "answered",
             _ if end.spent_sat < end.amount_sat => "refunded",
             _ if end.host == HOSTILE => "lost to a hostile seller, and said so",
-            _ if is_served || self.has_served(payment) => "served, and the answer lost on its way",
+            _ if is_served || self.has_served(payment) => {
+                "served, and never answered by an honest seller"
+            }
             _ => "lost to an honest seller",
         };
         world.count(&format!("end: {}: {how}", end.protocol));
-        if how == "lost to an honest seller" {
+        if how.ends_with("an honest seller") {
             world.violation(format!("at rest: {} is lost, {}: {end:?}", end.id, end.why));
         }
     }

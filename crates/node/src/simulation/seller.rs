@@ -16,6 +16,7 @@ use wallet::cashier::books::Holder;
 
 use super::challenge::calls_bought;
 use super::door::{Presented, accepted, closed, proven, quoted, read, topped_up};
+use super::kept::{self, KeptAnswer};
 use super::sessions::simulated::Shop;
 use super::sessions::{Acted, Hold};
 use super::uses::{self, Use};
@@ -48,6 +49,7 @@ enum Payer {
 enum Entry {
     Pass(Payer, Option<Receipt>),
     Answer(Answer),
+    Kept(KeptAnswer),
 }
 
 impl Seller {
@@ -85,16 +87,24 @@ impl Seller {
             return Some(plain(404, "nothing is sold here"));
         };
         let call = at_the_door(call);
-        let entered = match read(&call) {
+        let presented = read(&call);
+        let paid = presented.as_ref().ok().and_then(Presented::payment);
+        if let Some(kept) = self.kept(paid, call.name()) {
+            return Some(once_more(kept));
+        }
+        let entered = match presented {
             Ok(presented) => self.let_in(&offer, &call, presented).await,
             Err(error) => Err(error.into()),
         };
         let answer = match entered {
-            Ok(Entry::Pass(payer, receipt)) => match self.work(&offer, payer, receipt).await {
-                Ok(answer) => return answer,
-                Err(error) => plain(error.http_status(), error.code()),
-            },
+            Ok(Entry::Pass(payer, receipt)) => {
+                match self.work(&offer, payer, receipt, call.name()).await {
+                    Ok(answer) => return answer,
+                    Err(error) => plain(error.http_status(), error.code()),
+                }
+            }
             Ok(Entry::Answer(answer)) => reply(answer),
+            Ok(Entry::Kept(kept)) => once_more(kept),
             Err(NodeError::Sell(error)) => self.refuse(&offer, &error).await,
             Err(NodeError::PaymentUsed) => self.refuse(&offer, &SellError::PaymentUsed).await,
             Err(error) => plain(error.http_status(), error.code()),
@@ -120,7 +130,7 @@ impl Seller {
                 }
             }
             Presented::Payment(credential) => self.take_charge(offer, &credential).await,
-            Presented::Ecash(token) => self.take_ecash(offer, &token).await,
+            Presented::Ecash(token) => self.take_ecash(offer, &token, call.name()).await,
         }
     }
 
@@ -185,7 +195,14 @@ impl Seller {
         Ok(Entry::Pass(Payer::Lightning(taken, payment), receipt))
     }
 
-    async fn take_ecash(&self, offer: &Offer, token: &str) -> Result<Entry> {
+    /// What a payment's call of this name was answered.
+    fn kept(&self, payment: Option<String>, name: Option<String>) -> Option<KeptAnswer> {
+        let (payment, name) = (payment?, name?);
+        let find = |db: &rusqlite::Connection| KeptAnswer::find(db, &payment, &name);
+        self.ground().look(find).unwrap()
+    }
+
+    async fn take_ecash(&self, offer: &Offer, token: &str, name: Option<String>) -> Result<Entry> {
         let ground = self.ground();
         let request = format!("offer:{}", offer.id);
         let asked = xcashu::Offer::new(offer.price_sat, "sat", &[MINT])?;
@@ -203,10 +220,14 @@ impl Seller {
             Err(error) => return Err(error),
         };
         if sale.is_settled() {
+            let change = sale.change_token.map(|token| (X_CASHU, token));
+            if let Some(mut kept) = self.kept(Some(kept::of_sale(&sale.id)), name) {
+                let change = change.map(|(name, token)| (name.to_owned(), token));
+                kept.headers.extend(change);
+                return Ok(Entry::Kept(kept));
+            }
             let mut answer = Answer::problem(&SellError::PaymentUsed, Some(offer));
-            answer
-                .headers
-                .extend(sale.change_token.map(|token| (X_CASHU, token)));
+            answer.headers.extend(change);
             return Ok(Entry::Answer(answer));
         }
         if sale.received_sat >= sale.max_price_sat {
@@ -307,6 +328,9 @@ fn at_the_door(call: network::Call) -> Call {
         "X-Cashu" => Some(X_CASHU),
         _ => None,
     };
+    let is_name = |(key, _): &&(String, String)| key == "Idempotency-Key";
+    let idempotency_key = call.headers.iter().find(is_name);
+    let idempotency_key = idempotency_key.map(|(_, name)| name.clone());
     let credentials = call
         .headers
         .into_iter()
@@ -318,6 +342,7 @@ fn at_the_door(call: network::Call) -> Call {
         credentials: credentials.collect(),
         accept_payment: None,
         bid: None,
+        idempotency_key,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         is_owner: false,
     }
@@ -328,6 +353,14 @@ fn plain(status: u16, text: &str) -> Reply {
         status,
         headers: vec![("Content-Type".into(), "text/plain".into())],
         body: text.as_bytes().to_vec(),
+    }
+}
+
+fn once_more(kept: KeptAnswer) -> Reply {
+    Reply {
+        status: kept.status,
+        headers: kept.headers,
+        body: kept.body,
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::{Payer, Seller, plain, reply};
 use crate::error::Result;
+use crate::node::now_ms;
+use crate::sell::kept::{self, KeptAnswer};
 use crate::sell::{Answer, Offer, SellError};
 use crate::serve::simulated as till;
 use crate::simulation::faults::Mutation;
@@ -18,6 +20,7 @@ impl Seller {
         offer: &Offer,
         payer: Payer,
         receipt: Option<Receipt>,
+        name: Option<String>,
     ) -> Result<Option<Reply>> {
         let world = &self.ground().world;
         self.must_be_durable(&payer)?;
@@ -37,7 +40,33 @@ impl Seller {
             }
             return Ok(None);
         }
+        if let Some(name) = name {
+            self.keep(offer, &payer, &name).await?;
+        }
         Ok(Some(self.served(offer, payer, receipt).await?))
+    }
+
+    /// Keeps the answer for a buyer that may lose it.
+    async fn keep(&self, offer: &Offer, payer: &Payer, name: &str) -> Result<()> {
+        let payment = match payer {
+            Payer::Lightning(taken, _) => taken.payment.clone(),
+            Payer::Ecash(sale, _) => kept::of_sale(&sale.id),
+            Payer::Session(..) => return Ok(()),
+        };
+        let Reply {
+            status,
+            headers,
+            body,
+        } = plain(200, &offer.id);
+        let answer = KeptAnswer {
+            status,
+            headers,
+            body,
+        };
+        let keep = self.ground().commit("an answer is kept", |tx| {
+            answer.insert(tx, &payment, name, now_ms())
+        });
+        keep.await
     }
 
     async fn served(&self, offer: &Offer, payer: Payer, receipt: Option<Receipt>) -> Result<Reply> {

@@ -109,6 +109,45 @@ async fn a_call_costs_its_price_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_named_call_is_answered_again_to_whoever_lost_its_answer() {
+    let (home, shop) = (Home::without_model(), Shop::open().await);
+    let node = Node::start(&home).await;
+    sell(&node, &shop.url, &[]);
+    let outsider = Outsider::at(&node.url()).await;
+    outsider.fund(100).await;
+    let token = outsider.token(7).await;
+    let named = |name| [("x-cashu", token.as_str()), ("idempotency-key", name)];
+    let first = ask(&node, "/api/echo", &named("a")).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(first.json()["headers"]["idempotency-key"], "a");
+    node.kill9();
+    node.restart().await;
+    let again = ask(&node, "/api/echo", &named("a")).await;
+    assert_eq!((again.status, again.text()), (200, first.text()));
+    for header in ["content-type", "x-cashu", "content-security-policy"] {
+        assert_eq!(again.header(header), first.header(header), "{header}");
+    }
+    let change = again.header("x-cashu").expect("change").to_owned();
+    assert_eq!(outsider.redeem(&change).await, 2);
+    assert_eq!(shop.hits(), 1, "the service worked once");
+
+    // Another name is another call, and so is one without.
+    for headers in [&named("b")[..], &named("")[..], &named("a")[..1]] {
+        let used = ask(&node, "/api/echo", headers).await;
+        assert_eq!((used.status, code(&used)), (402, "payment_used".to_owned()));
+    }
+    // Neither what is too long nor what the service failed at is kept.
+    let long = "x".repeat(256);
+    let token = outsider.token(5).await;
+    let too_long = [("x-cashu", token.as_str()), ("idempotency-key", &long)];
+    assert_eq!(ask(&node, "/api/echo", &too_long).await.status, 200);
+    assert_eq!(ask(&node, "/api/echo", &too_long).await.status, 402);
+    assert_eq!(shop.hits(), 2);
+    home.assert_ledger_sound();
+    node.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_reached_costs_nothing_and_offers_outlive_the_node() {
     let home = Home::without_model();
     let node = Node::start(&home).await;
