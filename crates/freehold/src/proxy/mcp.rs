@@ -83,7 +83,7 @@ async fn not_read(method: Method, uri: Uri) -> Response {
     refused
 }
 
-/// Calls the tool. It goes on when the buyer hangs up, so that a call that was made counts as one.
+/// Calls the tool.
 async fn forward(
     app: &App,
     parts: &Parts,
@@ -98,8 +98,7 @@ async fn forward(
         upstream: app.upstream.clone(),
         tool,
     };
-    let task = tokio::spawn(exchange.run(outgoing));
-    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
+    exchange.run(outgoing).await
 }
 
 struct Exchange {

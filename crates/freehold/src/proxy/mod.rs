@@ -51,13 +51,19 @@ async fn serve(app: &App, request: Request) -> Result<Response, ApiError> {
             None => Err(not_found(request.uri().clone()).await),
         };
     };
-    if offer.tools.is_some() {
-        return mcp::serve(app, request, call, offer).await;
-    }
-    match app.node.enter(offer, call).await? {
-        Entry::Answer(answer) => Ok(answered(answer)),
-        Entry::Pass(pass) => forward(app, request, *pass).await,
-    }
+    let app = app.clone();
+    // It goes on when the buyer hangs up: a call that was made counts as one, and a payment isn't taken for a call that
+    // nobody makes.
+    let task = tokio::spawn(async move {
+        if offer.tools.is_some() {
+            return mcp::serve(&app, request, call, offer).await;
+        }
+        match app.node.enter(offer, call).await? {
+            Entry::Answer(answer) => Ok(answered(answer)),
+            Entry::Pass(pass) => forward(&app, request, *pass).await,
+        }
+    });
+    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
 }
 
 /// What the door looks at. Whether the owner asks is for [`is_owner`].
@@ -134,7 +140,7 @@ pub fn append(to: &mut HeaderMap, headers: &[(&'static str, String)]) {
     }
 }
 
-/// Asks the upstream. It goes on when the buyer hangs up, so that a call that was made counts as one.
+/// Asks the upstream.
 async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response, ApiError> {
     let address = address(&request);
     let client_side =
@@ -155,8 +161,7 @@ async fn forward(app: &App, mut request: Request, pass: Pass) -> Result<Response
         is_broken,
         client_side,
     };
-    let task = tokio::spawn(exchange.run(outgoing));
-    task.await.unwrap_or_else(|_| Err(ApiError::interrupted()))
+    exchange.run(outgoing).await
 }
 
 fn outgoing(
