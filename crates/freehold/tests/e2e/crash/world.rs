@@ -152,11 +152,20 @@ impl World {
 
 /// Waits until neither node has anything under way and both books are sound; or says what is in the way.
 pub async fn rest(seller: &Node, payer: &Node) -> Result<(), String> {
+    until(seller, payer, is_at_rest).await
+}
+
+/// Waits until this holds of the books of both.
+pub async fn until(
+    seller: &Node,
+    payer: &Node,
+    holds: impl Fn(&Value) -> bool,
+) -> Result<(), String> {
     let deadline = Instant::now() + REST_WITHIN;
     loop {
         let at_seller = get(seller, "/api/ledger/check").await;
         let at_payer = get(payer, "/api/ledger/check").await;
-        if is_at_rest(&at_seller) && is_at_rest(&at_payer) {
+        if holds(&at_seller) && holds(&at_payer) {
             return Ok(());
         }
         if Instant::now() > deadline {

@@ -5,17 +5,18 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Home, Node, Pay, Reply, ask as ask_model, at_home};
+use crate::common::{Home, Node, Pay, Reply, ask as ask_model, at_home, with_channel};
 use crate::selling::buyer::{
     ask, challenges, code, credential, parameter, payment, receipt, request, sell,
 };
+use crate::selling::hang_ups::hang_ups;
 use crate::selling::upstream::Shop;
 
 /// Opening a channel takes a few rounds of the background.
 pub const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Has the neighbour pay; the preimage.
-fn paid(node: &Node, invoice: &str) -> String {
+pub fn paid(node: &Node, invoice: &str) -> String {
     let paid = node.json(&["sandbox", "pay", invoice]);
     paid["preimage"]
         .as_str()
@@ -66,6 +67,8 @@ async fn all_protocols_are_offered_at_once_and_each_pays() {
         chat(&node).await;
     }
     crash(&node, &shop).await;
+    with_channel(&node, READY_WITHIN);
+    hang_ups(&node, &shop).await;
     home.assert_ledger_sound();
     node.stop();
 }

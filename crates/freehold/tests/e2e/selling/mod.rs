@@ -7,6 +7,7 @@ mod clients;
 mod crashes;
 mod ecash_session;
 mod haggling;
+mod hang_ups;
 mod lightning;
 mod mcp;
 mod metered;

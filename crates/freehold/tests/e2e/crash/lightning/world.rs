@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::common::rng::Rng;
 use crate::common::{Home, Node, Pay, free_port, told, waiting};
 use crate::crash::request::Addresses;
-use crate::crash::world::rest;
+use crate::crash::world::{rest, until};
 
 use super::deal::{Deal, End};
 use super::session::Plan;
@@ -22,7 +22,8 @@ pub const PURSE: &str = "scout";
 const CHANNEL_SAT: &str = "900000";
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const SESSION: &str = "mpp-session";
-const PROTOCOLS: [&str; 3] = ["l402", "mpp-charge", SESSION];
+/// Sessions have more moments at which they can be cut off.
+const PROTOCOLS: [&str; 4] = ["l402", "mpp-charge", SESSION, SESSION];
 /// How many tokens a family has.
 const FAMILY: usize = 4;
 const MANNERS: [&str; 4] = ["plain", "plain", "slow", "stumbles"];
@@ -154,6 +155,19 @@ impl World {
 
     pub async fn rest(&self) -> Result<(), String> {
         rest(&self.seller, &self.payer).await
+    }
+
+    /// Whether a kill cost the channel. LDK writes its channel manager after its monitors. A node that died between the two
+    /// finds a manager that is behind, and closes the channel: it loses what the chain takes, and nothing else.
+    pub fn has_lost_channel(&self) -> bool {
+        let is_behind = |node: &Node| node.log().contains("A ChannelManager is stale");
+        is_behind(&self.seller) || is_behind(&self.payer)
+    }
+
+    /// The books of both follow what is left, also while a channel is closing.
+    pub async fn is_sound(&self) -> Result<(), String> {
+        let is_sound = |audit: &Value| audit["sound"] == true;
+        until(&self.seller, &self.payer, is_sound).await
     }
 
     /// `freehold ledger check`, with the nodes up and then with both down.
