@@ -46,6 +46,10 @@ enum Payer {
     Session(Hold, String),
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and it is moved once"
+)]
 enum Entry {
     Pass(Payer, Option<Receipt>),
     Answer(Answer),
