@@ -81,13 +81,6 @@ impl Written {
 
     pub fn check(&self, deal: &Deal, end: &End, delivered: u32, tally: &mut Tally) {
         let payment = self.payments.iter().find(|payment| payment.id == deal.id);
-        let is_paid = |payment: &Payment| {
-            payment.state == "settled"
-                && payment.amount_sat == PRICE_SAT
-                && self.received_msat.get(&payment.hash) == Some(&(PRICE_SAT * 1_000))
-                && self.served(&payment.hash) == 1
-                && delivered >= 1
-        };
         let is_fine = match (end, payment) {
             (
                 End::Bought {
@@ -96,11 +89,14 @@ impl Written {
                 },
                 Some(payment),
             ) => {
-                is_paid(payment)
+                payment.state == "settled"
                     && payment.hash == *payment_hash
                     && payment.spent_sat == Some(*spent_sat)
+                    && payment.amount_sat == PRICE_SAT
+                    && self.received_msat.get(payment_hash) == Some(&(PRICE_SAT * 1_000))
+                    && self.served(payment_hash) == 1
+                    && delivered >= 1
             }
-            (End::Missed, Some(payment)) => is_paid(payment),
             (End::Voided, Some(payment)) => {
                 payment.state == "voided"
                     && !self.received_msat.contains_key(&payment.hash)

@@ -35,9 +35,6 @@ pub enum End {
         spent_sat: u64,
         payment_hash: String,
     },
-    /// It was paid and delivered while its buyer, or the seller on its way to the buyer, was dead: one payment buys one
-    /// answer, and its second is a refusal.
-    Missed,
     /// Nothing was paid, for good.
     Voided,
     /// The policy doesn't allow it.
@@ -50,7 +47,6 @@ impl End {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Bought { .. } => "bought",
-            Self::Missed => "missed",
             Self::Voided => "voided",
             Self::Refused { .. } => "refused",
             Self::Closed(_) => "closed",
@@ -112,7 +108,6 @@ impl Deal {
             .to_owned();
         match self.state(at).await?.as_deref() {
             Some("voided") => Ok(End::Voided),
-            Some("settled") if code == "paid_and_refused" => Ok(End::Missed),
             None if code.starts_with("budget_") => Ok(End::Refused { code }),
             state => Err(format!("{code}, and the payment is {state:?}")),
         }
