@@ -101,7 +101,7 @@ fn broken_rules_are_found() {
     for (mutation, what) in [
         (Mutation::ForgetsTheSilent, "paid 2 times"),
         (Mutation::ForgetsUses, "were served"),
-        (Mutation::BelievesRefusals, "voided"),
+        (Mutation::BelievesRefusals, "can be spent"),
         (Mutation::TakesBackRecorded, ""),
     ] {
         let found = caught(mutation).unwrap_or_default();
