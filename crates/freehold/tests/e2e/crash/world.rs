@@ -12,7 +12,7 @@ use crate::common::{Home, Node, Outsider, Pay};
 use crate::crash::request::{Addresses, Request, Way};
 
 /// How long the nodes may take to bring everything to its end once both are up.
-const REST_WITHIN: Duration = Duration::from_secs(30);
+const REST_WITHIN: Duration = Duration::from_secs(90);
 /// With so little left the outsider goes to the mint.
 const OUTSIDER_MIN_SAT: u64 = 300;
 

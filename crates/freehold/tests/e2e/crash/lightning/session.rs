@@ -12,7 +12,7 @@ use crate::crash::request::Addresses;
 use crate::selling::buyer::{credential, find_payment, request};
 
 /// How long a session is silent before it is closed, if it is: what was spent must be on the disk long before.
-const LULL: Duration = Duration::from_secs(3);
+const LULL: Duration = Duration::from_secs(4);
 
 /// What is done in a session.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ pub async fn hold(
 
 /// Whoever closes it again gets the same answer, and whoever calls again gets nothing.
 pub async fn again(deal: &Deal, closed: &Closed, at: &Addresses) -> Result<End, String> {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(90);
     let client = Client { deal, at, deadline };
     persist(deadline, || client.sees_it_closed(&closed.bearer)).await?;
     let reply = persist(deadline, || client.close(&closed.close)).await?;

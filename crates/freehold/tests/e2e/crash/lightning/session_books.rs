@@ -15,7 +15,7 @@ use crate::crash::killer::{Plan, Whose};
 use crate::crash::tally::Tally;
 
 /// What was spent is written every tenth of a second. A busy machine gets more time, and not for ever.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+const WRITTEN_WITHIN: Duration = Duration::from_secs(3);
 /// A rest for which there is no way without a fee goes back without this.
 const WAY_MSAT_MAX: u64 = 2_000;
 
