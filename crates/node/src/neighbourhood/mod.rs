@@ -32,6 +32,9 @@ const NEIGHBOUR_SAT: u64 = 100_000_000;
 const CHANNEL_DEPTH_BLOCKS: u32 = 6;
 /// How often the miner looks whether anything waits for a block.
 const MINING_PAUSE: Duration = Duration::from_secs(1);
+/// How often the neighbour is called at the start.
+const CALLS_MAX: u32 = 20;
+const CALL_PAUSE: Duration = Duration::from_millis(250);
 /// How long the neighbour's payments are waited for.
 const PAYMENT_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -80,9 +83,7 @@ impl Neighbourhood {
 
     /// Makes the newcomer at home, if that wasn't done before: coins for both, and a channel between them.
     pub(crate) async fn welcome(&self, newcomer: &Lightning) -> Result<()> {
-        let at = self.address();
-        let (_, address) = at.split_once('@').unwrap_or_default();
-        newcomer.connect(self.neighbour.node_id(), address).await?;
+        self.call(newcomer).await?;
         if !self.neighbour.channels().await?.is_empty() {
             return Ok(());
         }
@@ -102,6 +103,21 @@ impl Neighbourhood {
         };
         self.neighbour.open_channel(open).await?;
         Ok(())
+    }
+
+    /// Connects the two. The library calls the neighbour too, where it lived last time; a call of ours meanwhile only waits
+    /// for that one, and fails with it.
+    async fn call(&self, newcomer: &Lightning) -> Result<()> {
+        let at = self.address();
+        let (_, address) = at.split_once('@').unwrap_or_default();
+        let id = self.neighbour.node_id();
+        for _ in 1..CALLS_MAX {
+            if newcomer.connect(id, address).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(CALL_PAUSE).await;
+        }
+        Ok(newcomer.connect(id, address).await?)
     }
 
     async fn sync(&self, newcomer: &Lightning) -> Result<()> {
