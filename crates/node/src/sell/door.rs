@@ -68,6 +68,14 @@ pub(super) enum Presented {
     Ecash(String),
 }
 
+/// What a payment over Lightning gives.
+enum Taken {
+    /// One of the calls that it buys.
+    Call(Use),
+    /// What this very call was answered before.
+    Kept(KeptAnswer),
+}
+
 impl Node {
     /// Lets a request in that is paid for, or says how to pay. What is paid is durable when this returns.
     ///
@@ -94,13 +102,7 @@ impl Node {
     }
 
     async fn enter_at(&self, haggled: &Haggled, call: &Call) -> Result<Entry> {
-        let presented = read(call);
-        let paid = presented.as_ref().ok().and_then(Presented::payment);
-        // Whoever knows the preimage has paid: it may have its answer again, before another of its calls is taken.
-        if let Some(kept) = self.kept_answer(paid, call.name()).await? {
-            return Ok(Entry::Kept(kept));
-        }
-        let entered = match presented {
+        let entered = match read(call) {
             Ok(presented) => self.let_in(haggled, call, presented).await,
             Err(error) => Err(error.into()),
         };
@@ -153,8 +155,10 @@ impl Node {
                 Ok(Entry::Answer(asking.await))
             }
             Presented::Macaroon(credential) => {
-                let taken = Box::pin(self.take_macaroon(offer, call, &credential)).await?;
-                pass(Payer::Lightning(taken), None)
+                match Box::pin(self.take_macaroon(offer, call, &credential)).await? {
+                    Taken::Call(taken) => pass(Payer::Lightning(taken), None),
+                    Taken::Kept(kept) => Ok(Entry::Kept(kept)),
+                }
             }
             Presented::Payment(credential) if credential.challenge.intent == mpp::SESSION => {
                 match self.act(&offer.id, &credential).await? {
@@ -164,8 +168,11 @@ impl Node {
                 }
             }
             Presented::Payment(credential) => {
-                let (taken, receipt) = Box::pin(self.take_charge(haggled, &credential)).await?;
-                pass(Payer::Lightning(taken), Some(receipt))
+                let taking = Box::pin(self.take_charge(haggled, call, &credential));
+                match taking.await? {
+                    (Taken::Call(taken), receipt) => pass(Payer::Lightning(taken), Some(receipt)),
+                    (Taken::Kept(kept), _) => Ok(Entry::Kept(kept)),
+                }
             }
             Presented::Ecash(token) => {
                 let (node, offer, name) = (self.clone(), Arc::clone(offer), call.name());
@@ -188,10 +195,10 @@ impl Node {
         offer: &Offer,
         call: &Call,
         credential: &l402::Credential,
-    ) -> Result<Use> {
+    ) -> Result<Taken> {
         let grant = self.verify_macaroon(offer, call, credential)?;
         let calls = challenge::calls_bought(grant.capabilities.as_deref());
-        self.take_lightning(grant.payment_hash.into(), &offer.id, calls)
+        self.take_named(grant.payment_hash.into(), offer, calls, call)
             .await
     }
 
@@ -219,8 +226,9 @@ impl Node {
     async fn take_charge(
         &self,
         haggled: &Haggled,
+        call: &Call,
         credential: &mpp::Credential,
-    ) -> Result<(Use, Receipt)> {
+    ) -> Result<(Taken, Receipt)> {
         let offer = &haggled.offer;
         let at_s = self.charged_at_s(credential).await?;
         let verify = |agreed| {
@@ -239,9 +247,25 @@ impl Node {
         };
         let paid = paid.map_err(SellError::from)?;
         let taken = self
-            .take_lightning(paid.payment_hash, &offer.id, offer.calls)
+            .take_named(paid.payment_hash, offer, offer.calls, call)
             .await?;
         Ok((taken, paid.receipt(now_s())))
+    }
+
+    /// Takes one of the calls that a payment buys, unless this very call was answered before.
+    async fn take_named(
+        &self,
+        payment_hash: PaymentHash,
+        offer: &Offer,
+        calls: u32,
+        call: &Call,
+    ) -> Result<Taken> {
+        let payment = DepositId::lightning(payment_hash);
+        if let Some(kept) = self.kept_answer(payment.as_str(), call.name()).await? {
+            return Ok(Taken::Kept(kept));
+        }
+        let taken = self.take_lightning(payment_hash, &offer.id, calls).await?;
+        Ok(Taken::Call(taken))
     }
 
     /// The time by which a charge's challenge has ended or not, Unix seconds: now, or none at all if its invoice is in
@@ -314,14 +338,11 @@ impl Node {
     }
 
     /// What a payment's call of this name was answered.
-    async fn kept_answer(
-        &self,
-        payment: Option<String>,
-        name: Option<String>,
-    ) -> Result<Option<KeptAnswer>> {
-        let (Some(payment), Some(name)) = (payment, name) else {
+    async fn kept_answer(&self, payment: &str, name: Option<String>) -> Result<Option<KeptAnswer>> {
+        let Some(name) = name else {
             return Ok(None);
         };
+        let payment = payment.to_owned();
         let find = move |tx: &Transaction<'_>| KeptAnswer::find(tx, &payment, &name);
         self.inner.db.write(find).await
     }
@@ -352,7 +373,7 @@ impl Node {
             let change = sale.change_token.clone();
             let change = change.map(|token| (xcashu::X_CASHU, token));
             let paid = kept::of_sale(&sale.id);
-            if let Some(mut kept) = self.kept_answer(Some(paid), name).await? {
+            if let Some(mut kept) = self.kept_answer(&paid, name).await? {
                 let change = change.map(|(name, token)| (name.to_owned(), token));
                 kept.headers.extend(change);
                 return Ok(Entry::Kept(kept));
@@ -390,18 +411,6 @@ impl Call {
     pub(super) fn name(&self) -> Option<String> {
         let is_fit = |name: &String| !name.is_empty() && name.len() <= KEY_BYTES_MAX;
         self.idempotency_key.clone().filter(is_fit)
-    }
-}
-
-impl Presented {
-    /// The payment over Lightning that it claims.
-    pub(super) fn payment(&self) -> Option<String> {
-        let hash = match self {
-            Self::Macaroon(credential) => Some(mpp::Preimage::from(credential.preimage).hash()),
-            Self::Payment(credential) => proven(credential),
-            Self::Ecash(_) | Self::Nothing => None,
-        };
-        hash.map(|hash| DepositId::lightning(hash).as_str().to_owned())
     }
 }
 

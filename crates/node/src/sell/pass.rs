@@ -72,7 +72,7 @@ impl Pass {
     /// Keeps the answer, in case it is lost on its way. Before [`served`](Self::served).
     ///
     /// # Errors
-    /// If that can't be written; then the payment is good at the next try.
+    /// If that can't be written; then the answer can be sent once only.
     #[boxed]
     pub async fn keep(&self, mut answer: KeptAnswer) -> Result<()> {
         let payment = match &self.payer {

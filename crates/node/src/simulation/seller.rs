@@ -91,12 +91,7 @@ impl Seller {
             return Some(plain(404, "nothing is sold here"));
         };
         let call = at_the_door(call);
-        let presented = read(&call);
-        let paid = presented.as_ref().ok().and_then(Presented::payment);
-        if let Some(kept) = self.kept(paid, call.name()) {
-            return Some(once_more(kept));
-        }
-        let entered = match presented {
+        let entered = match read(&call) {
             Ok(presented) => self.let_in(&offer, &call, presented).await,
             Err(error) => Err(error.into()),
         };
@@ -133,7 +128,7 @@ impl Seller {
                     Acted::Closed(reply) => Ok(Entry::Answer(closed(reply))),
                 }
             }
-            Presented::Payment(credential) => self.take_charge(offer, &credential).await,
+            Presented::Payment(credential) => self.take_charge(offer, call, &credential).await,
             Presented::Ecash(token) => self.take_ecash(offer, &token, call.name()).await,
         }
     }
@@ -156,11 +151,16 @@ impl Seller {
             .verify(credential, &request, now_s())
             .map_err(SellError::from)?;
         let calls = calls_bought(grant.capabilities.as_deref());
-        self.take_lightning(grant.payment_hash.into(), &offer.id, calls, None)
+        self.take_lightning(grant.payment_hash.into(), offer, calls, call, None)
             .await
     }
 
-    async fn take_charge(&self, offer: &Offer, credential: &mpp::Credential) -> Result<Entry> {
+    async fn take_charge(
+        &self,
+        offer: &Offer,
+        call: &Call,
+        credential: &mpp::Credential,
+    ) -> Result<Entry> {
         let quoted = ChargeOffer {
             price_sat: 0,
             ..self.charge_offer(offer)
@@ -172,37 +172,41 @@ impl Seller {
         let verified = quoted.verify(&self.shop.keys, credential, &[], at_s);
         let paid = verified.map_err(SellError::from)?;
         let receipt = Some(paid.receipt(now_s()));
-        self.take_lightning(paid.payment_hash, &offer.id, offer.calls, receipt)
+        self.take_lightning(paid.payment_hash, offer, offer.calls, call, receipt)
             .await
     }
 
     async fn take_lightning(
         &self,
         payment_hash: PaymentHash,
-        offer: &str,
+        offer: &Offer,
         calls: u32,
+        call: &Call,
         receipt: Option<Receipt>,
     ) -> Result<Entry> {
+        let payment = DepositId::lightning(payment_hash);
+        if let Some(kept) = self.kept(payment.as_str(), call.name()) {
+            return Ok(Entry::Kept(kept));
+        }
         self.shop
             .wait_until_booked(payment_hash, Holder::Owner, 1)
             .await?;
-        let payment = DepositId::lightning(payment_hash);
         let forgets = self.ground().world.is_mutated(Mutation::ForgetsUses);
         let begin = self.ground().commit("a use begins", |tx| match forgets {
             true => Ok(Use {
                 payment: payment.as_str().to_owned(),
                 call: 0,
             }),
-            false => Use::begin(tx, &payment, offer, calls, now_ms()),
+            false => Use::begin(tx, &payment, &offer.id, calls, now_ms()),
         });
         let taken = begin.await?;
         Ok(Entry::Pass(Payer::Lightning(taken, payment), receipt))
     }
 
     /// What a payment's call of this name was answered.
-    fn kept(&self, payment: Option<String>, name: Option<String>) -> Option<KeptAnswer> {
-        let (payment, name) = (payment?, name?);
-        let find = |db: &rusqlite::Connection| KeptAnswer::find(db, &payment, &name);
+    fn kept(&self, payment: &str, name: Option<String>) -> Option<KeptAnswer> {
+        let name = name?;
+        let find = |db: &rusqlite::Connection| KeptAnswer::find(db, payment, &name);
         self.ground().look(find).unwrap()
     }
 
@@ -225,7 +229,7 @@ impl Seller {
         };
         if sale.is_settled() {
             let change = sale.change_token.map(|token| (X_CASHU, token));
-            if let Some(mut kept) = self.kept(Some(kept::of_sale(&sale.id)), name) {
+            if let Some(mut kept) = self.kept(&kept::of_sale(&sale.id), name) {
                 let change = change.map(|(name, token)| (name.to_owned(), token));
                 kept.headers.extend(change);
                 return Ok(Entry::Kept(kept));

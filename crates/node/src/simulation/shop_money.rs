@@ -8,7 +8,7 @@ use wallet::cashier::books::{self, Holder, NewPayment, PaymentState};
 use wallet::ecash::Redemption;
 use wallet::sat_to_msat;
 
-use super::{Shop, return_hash};
+use super::{REGTEST, Shop, return_hash};
 use crate::error::Result;
 use crate::node::now_ms;
 use crate::sell::SellError;
@@ -71,17 +71,13 @@ impl Shop {
         amount_sat: u64,
         invoice: &str,
     ) -> Result<Reply> {
-        let hash = return_hash(invoice)?;
+        let hash = return_hash(invoice, REGTEST)?;
         let before = self.ground.look(|db| Ok(books::payment(db, &hash)?))?;
         if before.is_some_and(|payment| payment.state == PaymentState::Pending) {
             return Err(SellError::RefundPending.into());
         }
         let rest_msat = sat_to_msat(amount_sat);
         for (amount_msat, fee_max_msat) in tries(rest_msat) {
-            let amount_msat = amount_msat / 1_000 * 1_000;
-            if amount_msat == 0 {
-                break;
-            }
             let new = NewPayment {
                 id: &hash,
                 holder: Holder::Sessions,

@@ -7,7 +7,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use http402::mpp::session::{
     Action, ActionKind, Deposit, Effect, RefundTo, Reply, Session, SessionOffer, Step,
@@ -16,10 +15,9 @@ use http402::mpp::{ChallengeKeys, Credential, PaymentHash};
 use rusqlite::Transaction;
 use tokio::sync::Notify;
 use wallet::cashier::books::{self, Holder};
-use wallet::lightning::Payable;
 use wallet::sat_to_msat;
 
-use super::act::{Acted, add_deposit, consume, end, paid_in};
+use super::act::{Acted, acted, add_deposit, consume, end, paid_in, return_hash};
 use super::{Live, Sessions, store};
 use crate::error::{NodeError, Result};
 use crate::node::{now_ms, now_s};
@@ -175,7 +173,7 @@ impl Shop {
         refund_to: &RefundTo,
     ) -> Result<(Arc<Live>, Step)> {
         let return_hash = match refund_to {
-            RefundTo::Invoice(invoice) => Some(return_hash(invoice)?),
+            RefundTo::Invoice(invoice) => Some(return_hash(invoice, REGTEST)?),
             RefundTo::Token => None,
         };
         self.check_deposit(deposit).await?;
@@ -265,13 +263,7 @@ impl Shop {
                 Effect::Consume(_) | Effect::Persist => reply,
             };
         }
-        match reply {
-            Reply::Opened(receipt) => Ok(Acted::Call(live.first_call(receipt)?)),
-            Reply::ToppedUp(receipt) => Ok(Acted::ToppedUp(receipt)),
-            Reply::Closed(reply) => Ok(Acted::Closed(reply)),
-            Reply::DepositFailed => Err(SellError::PaymentUsed.into()),
-            Reply::Wait | Reply::Serve | Reply::Repeat => Err(SellError::DepositPending.into()),
-        }
+        Ok(acted(live, reply)?)
     }
 
     async fn check_deposit(&self, deposit: &Deposit) -> Result<()> {
@@ -310,18 +302,4 @@ impl Shop {
         }
         Err(SellError::PaymentNotBooked.into())
     }
-}
-
-fn return_hash(invoice: &str) -> Result<String> {
-    let invalid = || {
-        SellError::from(http402::mpp::Error::ReturnInvoiceInvalid(
-            "it can't be paid",
-        ))
-    };
-    let payable = Payable::parse(invoice).map_err(|_| invalid())?;
-    let now = Duration::from_secs(now_s());
-    payable
-        .check(REGTEST, Some(1_000), now)
-        .map_err(|_| invalid())?;
-    Ok(payable.payment_id().ok_or_else(invalid)?.to_string())
 }

@@ -98,15 +98,39 @@ async fn l402(node: &Node, shop: &Shop) {
         (failed.status, failed.json()["payment"].as_str()),
         (502, Some("not_consumed"))
     );
-    let served = ask(node, "/api/echo", &[("authorization", &credential)]).await;
+    let named = [
+        ("authorization", credential.as_str()),
+        ("idempotency-key", "n"),
+    ];
+    let served = ask(node, "/api/echo", &named).await;
     assert_eq!(served.status, 200, "{}", served.text());
     assert!(served.json()["headers"]["authorization"].is_null());
+    // Named, it is answered again; and to nobody whose macaroon isn't good.
+    let same = ask(node, "/api/echo", &named).await;
+    assert_eq!((same.status, same.text()), (200, served.text()));
+    let forged = format!("L402 {}:{preimage}", altered(&macaroon));
+    let forged = [("authorization", forged.as_str()), ("idempotency-key", "n")];
+    let refused = ask(node, "/api/echo", &forged).await;
+    assert_eq!(refused.status, 401, "{}", refused.text());
     let again = ask(node, "/api/echo", &[("authorization", &credential)]).await;
     assert_eq!(
         (again.status, code(&again)),
         (402, "payment_used".to_owned())
     );
     assert_eq!(shop.hits(), hits + 1);
+}
+
+/// A macaroon whose signature is another.
+fn altered(macaroon: &str) -> String {
+    let at = macaroon.trim_end_matches('=').len() - 4;
+    let other = if macaroon[at..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    let mut altered = macaroon.to_owned();
+    altered.replace_range(at..=at, other);
+    altered
 }
 
 async fn charge(node: &Node, shop: &Shop) {

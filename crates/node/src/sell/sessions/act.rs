@@ -15,7 +15,7 @@ use wallet::lightning::Payable;
 use wallet::sat_to_msat;
 
 use super::{Hold, Live, store};
-use crate::error::{NodeError, Result};
+use crate::error::Result;
 use crate::node::{Node, now_ms, now_s};
 use crate::sell::{SellError, uses};
 
@@ -143,7 +143,9 @@ impl Node {
         refund_to: &RefundTo,
     ) -> Result<(Arc<Live>, Step)> {
         let return_hash = match refund_to {
-            RefundTo::Invoice(invoice) => Some(self.check_return_invoice(invoice)?),
+            RefundTo::Invoice(invoice) => {
+                Some(return_hash(invoice, self.inner.config.network.chain())?)
+            }
             RefundTo::Token => None,
         };
         self.check_deposit(deposit).await?;
@@ -234,13 +236,7 @@ impl Node {
                 Effect::Consume(_) | Effect::Persist => reply,
             };
         }
-        match reply {
-            Reply::Opened(receipt) => Ok(Acted::Call(live.first_call(receipt)?)),
-            Reply::ToppedUp(receipt) => Ok(Acted::ToppedUp(receipt)),
-            Reply::Closed(reply) => Ok(Acted::Closed(reply)),
-            Reply::DepositFailed => Err(SellError::PaymentUsed.into()),
-            Reply::Wait | Reply::Serve | Reply::Repeat => Err(SellError::DepositPending.into()),
-        }
+        Ok(acted(live, reply)?)
     }
 
     /// Swaps a deposit's token, once, and credits what it was worth.
@@ -301,23 +297,29 @@ impl Node {
             Deposit::Ecash(_) => Ok(()),
         }
     }
+}
 
-    /// The payment hash of an invoice that could be paid any time, without an amount.
-    fn check_return_invoice(&self, invoice: &str) -> Result<String> {
-        let invalid = |why| {
-            NodeError::from(SellError::from(http402::mpp::Error::ReturnInvoiceInvalid(
-                why,
-            )))
-        };
-        let payable = Payable::parse(invoice).map_err(|_| invalid("it can't be read"))?;
-        let now = Duration::from_secs(now_s());
-        let checked = payable.check(self.inner.config.network.chain(), Some(1_000), now);
-        checked.map_err(|_| invalid("it is of another network, names an amount or has expired"))?;
-        let id = payable
-            .payment_id()
-            .ok_or_else(|| invalid("it is no BOLT 11 invoice"))?;
-        Ok(id.to_string())
+/// What a session's reply means for the request that it answers.
+pub(super) fn acted(live: &Arc<Live>, reply: Reply) -> Result<Acted, SellError> {
+    match reply {
+        Reply::Opened(receipt) => Ok(Acted::Call(live.first_call(receipt)?)),
+        Reply::ToppedUp(receipt) => Ok(Acted::ToppedUp(receipt)),
+        Reply::Closed(reply) => Ok(Acted::Closed(reply)),
+        Reply::DepositFailed => Err(SellError::PaymentUsed),
+        Reply::Wait | Reply::Serve | Reply::Repeat => Err(SellError::DepositPending),
     }
+}
+
+/// The payment hash of an invoice that could be paid any time, without an amount.
+pub(super) fn return_hash(invoice: &str, network: bitcoin::Network) -> Result<String, SellError> {
+    let invalid = |why| SellError::from(http402::mpp::Error::ReturnInvoiceInvalid(why));
+    let payable = Payable::parse(invoice).map_err(|_| invalid("it can't be read"))?;
+    let checked = payable.check(network, Some(1_000), Duration::from_secs(now_s()));
+    checked.map_err(|_| invalid("it is of another network, names an amount or has expired"))?;
+    let id = payable.payment_id();
+    Ok(id
+        .ok_or_else(|| invalid("it is no BOLT 11 invoice"))?
+        .to_string())
 }
 
 /// Closes a session for its buyer, or (without an action) for its silence.

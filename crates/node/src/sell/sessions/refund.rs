@@ -100,11 +100,6 @@ impl Node {
         }
         let rest_msat = sat_to_msat(amount_sat);
         for (amount_msat, fee_max_msat) in tries(rest_msat) {
-            // A part of a satoshi can't be asked for by all wallets.
-            let amount_msat = amount_msat / MSAT_PER_SAT * MSAT_PER_SAT;
-            if amount_msat == 0 {
-                break;
-            }
             let request = invoice.to_owned();
             let payment = Payment {
                 holder: Holder::Sessions,
@@ -195,13 +190,15 @@ impl Live {
 }
 
 /// What is tried to be sent back, with the highest fee: all of it if there is a way for nothing; else the buyer bears
-/// what the way costs.
-pub(super) fn tries(rest_msat: u64) -> [(u64, u64); 2] {
+/// what the way costs. Whole satoshis: a part of one can't be asked for by all wallets.
+pub(super) fn tries(rest_msat: u64) -> impl Iterator<Item = (u64, u64)> {
     let reserve_msat = (rest_msat / FEE_SHARE).max(FEE_MIN_MSAT);
-    [
+    let tries = [
         (rest_msat, 0),
         (rest_msat.saturating_sub(reserve_msat), reserve_msat),
-    ]
+    ];
+    let whole = |(msat, fee_max_msat)| (msat / MSAT_PER_SAT * MSAT_PER_SAT, fee_max_msat);
+    tries.into_iter().map(whole).filter(|(msat, _)| *msat > 0)
 }
 
 /// What a payment left of a rest.
