@@ -67,6 +67,12 @@ bench-selling: bench-build ## measure what the seller's door costs only, side by
 	$(FREEHOLD) model pull
 	$(BENCH) --selling
 
+.PHONY: bench-energy
+bench-energy: setup ## replay four years of energy markets, shed 5,000 simulated miners, set both against their goals
+	cargo build $(CARGO_FLAGS) --example bench_energy --example energy_fleet_speed
+	$(dir $(BENCH))bench_energy
+	$(dir $(BENCH))energy_fleet_speed
+
 # The benchmark runs what the rooms measure of themselves, and the Python reference and nginx if they can be had.
 .PHONY: bench-build
 bench-build: build

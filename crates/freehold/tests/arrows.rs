@@ -25,11 +25,12 @@ enum Place {
 }
 
 /// Every crate of the workspace. A new one is entered here, and so gets its rules.
-const HOUSE: [(&str, Place); 8] = [
+const HOUSE: [(&str, Place); 9] = [
     ("wallet", Place::Room),
     ("http402", Place::Room),
     ("timestamp", Place::Room),
     ("inference", Place::Room),
+    ("energy", Place::Room),
     // An Esplora server for tests and for trying things out; nothing of the house is served by it.
     ("sandbox", Place::Server),
     ("node", Place::Hall),
@@ -114,11 +115,18 @@ fn objection(place: Place, dependency: &str) -> Option<&'static str> {
     }
 }
 
+/// The room that also has a site's devices as servers, which the whole program is tried against.
+const HAS_DEVICES: &str = "energy";
+
 /// Whether it only plays the world outside, for tests: of the whole program, or of a room that speaks to a chain.
 fn is_stage_set(place: Place, dependency: &str, is_for_tests: bool) -> bool {
-    is_for_tests
-        && matches!(place, Place::Doors | Place::Room)
-        && place_of(dependency) == Some(Place::Server)
+    let is_server = place_of(dependency) == Some(Place::Server);
+    let is_stage = match place {
+        Place::Doors => is_server || dependency == HAS_DEVICES,
+        Place::Room => is_server,
+        _ => false,
+    };
+    is_for_tests && is_stage
 }
 
 /// One line for each arrow that points the wrong way, and for each crate that the table lacks.

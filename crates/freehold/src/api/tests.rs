@@ -22,6 +22,8 @@ struct House {
 
 impl House {
     async fn open() -> Self {
+        // As `main` does.
+        _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let overrides = Overrides {
             config_file: Some("/dev/null".into()),

@@ -52,6 +52,8 @@ const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // Two are linked, and a library that finds two chooses none. An error says that one was chosen already.
+    _ = rustls::crypto::ring::default_provider().install_default();
     // Not a command for people, and no setting of theirs may keep it from starting.
     if std::env::args_os().nth(1).is_some_and(|arg| arg == WORKER) {
         let result = node::run_inference_worker().map_err(Failure::from);
