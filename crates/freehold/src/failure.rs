@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use node::energy::EnergyError;
 use node::{NodeError, StoreError};
 use serde_json::{Value, json};
 
@@ -147,6 +148,20 @@ impl From<NodeError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::user(error.code(), error.to_string(), error.hint())
+    }
+}
+
+impl From<EnergyError> for Failure {
+    fn from(error: EnergyError) -> Self {
+        let exit = if error.is_users() {
+            Exit::User
+        } else {
+            Exit::Ours
+        };
+        Self {
+            exit,
+            ..Self::user(error.code(), error.to_string(), error.hint())
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod api;
 pub mod calendar;
 pub mod cli;
 pub mod client;
+pub mod energy;
 pub mod failure;
 mod forward_proxy;
 mod hop_by_hop;

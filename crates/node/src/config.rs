@@ -2,6 +2,7 @@
 
 mod backup;
 mod chain;
+mod energy;
 mod fetch;
 mod lightning;
 mod network;
@@ -16,6 +17,7 @@ use crate::error::{NodeError, Result};
 
 pub use backup::BackupConfig;
 pub use chain::ChainConfig;
+pub use energy::EnergyConfig;
 pub use fetch::FetchConfig;
 pub use lightning::LightningSettings;
 pub use network::Network;
@@ -124,6 +126,8 @@ pub struct Config {
     pub backup: BackupConfig,
     /// How requests are paid for.
     pub fetch: FetchConfig,
+    /// The site whose power this node plans.
+    pub energy: EnergyConfig,
     /// The configuration file that was read, if there is one.
     pub file: Option<PathBuf>,
     /// Nostr Wallet Connect.
@@ -178,6 +182,7 @@ struct File {
     lightning: LightningSettings,
     backup: BackupConfig,
     fetch: FetchConfig,
+    energy: EnergyConfig,
     #[serde(skip)]
     path: Option<PathBuf>,
     nwc: NwcConfig,
@@ -228,6 +233,7 @@ impl Config {
             },
             backup: file.backup,
             fetch: file.fetch,
+            energy: file.energy,
             file: file.path,
             nwc: file.nwc,
         })

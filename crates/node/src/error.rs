@@ -225,6 +225,12 @@ pub enum NodeError {
     /// A request for `fetch` that can't be sent.
     #[error("the request can't be sent: {0}")]
     BadFetch(String),
+    /// The site's power is needed elsewhere.
+    #[error("power is short here now")]
+    PowerShort {
+        /// When there should be more, in seconds from now.
+        retry_after_s: u64,
+    },
     /// The node is shutting down.
     #[error("the node is stopping")]
     Stopping,
@@ -321,6 +327,7 @@ impl NodeError {
             Self::NotFound { .. } => "not_found",
             Self::Upstream { .. } => "upstream_failed",
             Self::BadFetch(_) => "fetch_invalid",
+            Self::PowerShort { .. } => "power_short",
             Self::Stopping => "stopping",
             Self::PaymentPending { .. } => "payment_pending",
         }
@@ -394,6 +401,9 @@ impl NodeError {
             Self::NotFound { .. } => "check the id",
             Self::Upstream { .. } => "check the address, and that the server is up; nothing was paid",
             Self::BadFetch(_) => "check the method, the URL and the headers",
+            Self::PowerShort { retry_after_s } => {
+                return format!("ask again in {retry_after_s} s; nothing was paid");
+            }
             Self::Stopping => "ask again when it is back; what was begun is finished then",
             Self::PaymentPending { .. } => {
                 "nothing is lost: the node goes on trying, and takes the money back if it can't be had"
@@ -445,7 +455,7 @@ impl NodeError {
             Self::Refunded { error, .. } => error.http_status(),
             Self::FailedBefore { .. } => 500,
             Self::Upstream { .. } => 502,
-            Self::Stopping => 503,
+            Self::PowerShort { .. } | Self::Stopping => 503,
             Self::PaymentPending { .. } => 504,
         }
     }
@@ -471,6 +481,15 @@ impl NodeError {
     pub fn approval(&self) -> Option<&crate::purses::ApprovalView> {
         match self {
             Self::ApprovalNeeded(approval) => Some(approval),
+            _ => None,
+        }
+    }
+
+    /// When it is worth asking again, in seconds, if that is known.
+    #[must_use]
+    pub const fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::PowerShort { retry_after_s } => Some(*retry_after_s),
             _ => None,
         }
     }

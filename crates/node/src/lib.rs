@@ -1,5 +1,5 @@
 //! The hall of Freehold: it composes the rooms (`wallet`, `http402`, `timestamp`,
-//! `inference`) into one [`Node`], which the doors (CLI, HTTP API, web page) speak to.
+//! `inference`, `energy`) into one [`Node`], which the doors (CLI, HTTP API, web page) speak to.
 //!
 //! The way of one paid request is [`Node::serve`]; the way of one paying request is
 //! [`Node::fetch`]. Everything that must survive a crash is in one SQLite file, so
@@ -10,6 +10,7 @@ pub mod backup;
 pub mod calendar;
 mod config;
 mod doctor;
+pub mod energy;
 mod engine;
 mod error;
 mod fetch;
@@ -40,8 +41,8 @@ mod vaults;
 use async_recursion::async_recursion as boxed;
 
 pub use config::{
-    BackupConfig, ChainConfig, Config, EngineSettings, FetchConfig, LightningSettings, Network,
-    NwcConfig, Overrides, PriceConfig, TimestampConfig,
+    BackupConfig, ChainConfig, Config, EnergyConfig, EngineSettings, FetchConfig,
+    LightningSettings, Network, NwcConfig, Overrides, PriceConfig, TimestampConfig,
 };
 pub use doctor::Finding;
 pub use engine::{Worker, model_store, run_inference_worker};

@@ -16,6 +16,7 @@ use wallet::purse::{self, Agent};
 
 use crate::backup::{self, BackupKeys, Keeper, Return};
 use crate::config::{Config, Network};
+use crate::energy::Steering;
 use crate::engine::{Engines, Worker};
 use crate::error::{NodeError, Result};
 use crate::fetch::Patience;
@@ -31,7 +32,7 @@ use crate::receipts::{self, Receipts};
 use crate::sealing::SealingKey;
 use crate::sell::{self, Selling};
 use crate::vaults::Vaults;
-use crate::{fetch, lightning, purses, serve};
+use crate::{energy, fetch, lightning, purses, serve};
 
 /// Who is asking, as far as the bearer token tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub engines: Engines,
     /// What is sold beside the model's answers, and how it is paid for.
     pub selling: Selling,
+    /// The site whose power is planned, and what that leaves for others.
+    pub steering: Steering,
     pub receipts: Mutex<Receipts>,
     /// Tells the background that there is something new to anchor.
     pub log_grew: Notify,
@@ -151,6 +154,7 @@ impl Node {
         let onchain = Onchain::open(&config, &seed).await?;
         let vaults = Vaults::load(&config, &seed)?;
         let selling = Selling::open(&config, &seed, &db).await?;
+        let steering = Steering::open(&config)?;
 
         let node = Self {
             inner: Arc::new(Inner {
@@ -159,6 +163,7 @@ impl Node {
                 vaults,
                 engines: Engines::new(&config, worker)?,
                 selling,
+                steering,
                 receipts: Mutex::new(receipts),
                 log_grew: Notify::new(),
                 config,
@@ -208,6 +213,7 @@ impl Node {
         self.in_background(|node| async move { node.keep_settling_backed().await });
         self.in_background(|node| async move { node.keep_backed_up().await });
         self.in_background(|node| async move { node.keep_sweeping().await });
+        self.in_background(|node| async move { node.keep_steering().await });
         if let (Some(neighbourhood), Some(cashier)) =
             (&self.inner.neighbourhood, &self.inner.cashier)
         {
@@ -329,6 +335,7 @@ pub(crate) fn create_tables(db: &rusqlite::Connection) -> Result<()> {
         serve::SCHEMA,
         nwc::SCHEMA,
         purses::SCHEMA,
+        energy::INCOME_SCHEMA,
     ]
     .iter()
     .chain(&lightning::SCHEMAS)

@@ -121,8 +121,11 @@ impl From<NodeError> for ApiError {
         if !error.is_users() && status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(code = error.code(), %error, "a request failed");
         }
+        let later = error.retry_after_s();
+        let later = later.map(|seconds| ("Retry-After", seconds.to_string()));
+        let refund = error.refund().map(Settled::headers).unwrap_or_default();
         Self {
-            headers: error.refund().map(Settled::headers).unwrap_or_default(),
+            headers: refund.into_iter().chain(later).collect(),
             is_ours: !error.is_users(),
             approval: error.approval().map(|approval| Box::new(json!(approval))),
             ..Self::new(

@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod auth;
 pub mod backup;
 pub mod chat;
+pub mod energy;
 pub mod error;
 pub mod extract;
 pub mod fetch;
@@ -131,6 +132,7 @@ fn vault_routes() -> Router<App> {
 fn owner_routes() -> Router<App> {
     Router::new()
         .route("/status", get(node_state::status))
+        .route("/energy", get(energy::show))
         .route("/doctor", get(node_state::doctor))
         .route("/login-links", post(login::new_link))
         .route("/models/use", post(node_state::use_model))

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use node::{ChainConfig, Network, Overrides, PurseName};
 
 use super::{
-    approvals, ask, backup, calendar, fetch, git, ledger, lightning, model, nwc, onchain, ots,
-    payments, proxy, purse, receipt, restore, sandbox, savings, sell, status, up, vault,
+    approvals, ask, backup, calendar, energy, fetch, git, ledger, lightning, model, nwc, onchain,
+    ots, payments, proxy, purse, receipt, restore, sandbox, savings, sell, status, up, vault,
 };
 use crate::output::Output;
 
@@ -86,6 +86,9 @@ pub enum Command {
     Git(git::GitCommand),
     /// Run a calendar, at which anyone can timestamp
     Calendar(calendar::CalendarArgs),
+    /// Energy: plan miners and AI together, replay the past, simulate a week
+    #[command(subcommand)]
+    Energy(energy::EnergyCommand),
     /// Vaults: bitcoin that people and agents share by one policy
     #[command(subcommand)]
     Vault(vault::VaultCommand),

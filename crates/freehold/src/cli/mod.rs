@@ -8,6 +8,7 @@ mod ask;
 mod backup;
 mod calendar;
 mod doctor;
+mod energy;
 mod fetch;
 mod git;
 mod ledger;
@@ -117,6 +118,9 @@ fn run(context: &Context, command: Command) -> Result<()> {
             Command::Up(args) => up::run(context, &args).await,
             Command::Calendar(args) => calendar::run(context, &args).await,
             Command::Proxy(args) => proxy::run(context, args).await,
+            Command::Energy(command) if !command.needs_node() => {
+                energy::run(context, command).await
+            }
             command => tokio::select! {
                 result = dispatch(context, command) => result,
                 _ = tokio::signal::ctrl_c() => Err(interrupted()),
@@ -170,6 +174,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Status(args) => status::run(output, &client, args).await,
         Command::Vault(command) => vault::run(output, &client, command).await,
         Command::Doctor => doctor::run(output, &client).await,
+        Command::Energy(_) => energy::status(output, &client).await,
         // These were done above, or are `run`'s.
         _ => Ok(()),
     };

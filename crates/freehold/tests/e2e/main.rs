@@ -17,6 +17,7 @@ mod chat;
 mod common;
 mod compat;
 mod crash;
+mod energy;
 mod git;
 mod lightning_node;
 mod nwc;

@@ -77,7 +77,8 @@ impl Node {
                 chat => chat,
             };
         }
-        let order = self.price(body).await?;
+        let mut order = self.price(body).await?;
+        order.place = Some(self.place()?);
         let offer = chat(order.max_price_sat.max(1));
         match self.chat_by_payment(&offer, call, &presented, order).await {
             Err(NodeError::Sell(error)) => Ok(Chat::Door(
@@ -93,7 +94,8 @@ impl Node {
             Acted::ToppedUp(receipt) => return Ok(Chat::Door(super::door::topped_up(&receipt))),
             Acted::Closed(reply) => return Ok(Chat::Door(super::door::closed(reply))),
         };
-        let order = self.price(body).await?;
+        let mut order = self.price(body).await?;
+        order.place = Some(self.place()?);
         hold.reserve(order.max_price_sat)?;
         let receipt = hold.receipt.encode();
         let mut answer = self.answer(order, Payer::Session { hold })?;

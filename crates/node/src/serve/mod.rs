@@ -12,11 +12,14 @@ pub(crate) mod simulated;
 mod till;
 mod work;
 
+use std::sync::Arc;
+
 use http402::xcashu::TokenOutline;
 use tokio::sync::mpsc;
 use wallet::purse::{Agent, PurseName};
 
 use crate::boxed;
+use crate::energy::Place;
 use crate::error::Result;
 use crate::locks::Guard;
 use crate::node::{Caller, Node};
@@ -85,7 +88,8 @@ impl Node {
         x_cashu: Option<String>,
         body: Vec<u8>,
     ) -> Result<Served> {
-        let order = self.price(body).await?;
+        let mut order = self.price(body).await?;
+        order.place = self.place_for(&caller, x_cashu.as_deref(), &order).await?;
         let admitted = match self.admit(caller, x_cashu.as_deref(), &order)? {
             Ok(admitted) => admitted,
             // A token that paid for this request before its price rose is still good.
@@ -100,6 +104,26 @@ impl Node {
         let node = self.clone();
         self.uninterrupted(async move { node.sell(admitted, order).await })
             .await
+    }
+
+    /// A place for whoever isn't the owner. What was paid already is answered whether there is power or not.
+    async fn place_for(
+        &self,
+        caller: &Caller,
+        x_cashu: Option<&str>,
+        order: &Order,
+    ) -> Result<Option<Arc<Place>>> {
+        if *caller == Caller::Owner {
+            return Ok(None);
+        }
+        let request = order.body_sha256.to_string();
+        match self.place() {
+            Ok(place) => Ok(Some(place)),
+            Err(short) => match self.paid_before(x_cashu, &request).await? {
+                Some(_) => Ok(None),
+                None => Err(short),
+            },
+        }
     }
 
     /// Steps 3 to 6, once it is clear who pays.

@@ -1,5 +1,7 @@
 //! Step 1: what is wanted, and what it costs at most.
 
+use std::sync::Arc;
+
 use inference::openai::{ChatRequest, ModelEntry, ModelList, Reply};
 use timestamp::Hash;
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 use super::sale::{Quote, Sale};
 use crate::boxed;
 use crate::config::PriceConfig;
+use crate::energy::Place;
 use crate::error::{NodeError, Result};
 use crate::node::{Node, now_ms};
 
@@ -27,6 +30,8 @@ pub(crate) struct Order {
     pub max_tokens: u32,
     /// Zero if the node gives its answers away.
     pub max_price_sat: u64,
+    /// Its share of the power, taken for as long as this order lives. The owner's needs none.
+    pub place: Option<Arc<Place>>,
 }
 
 impl Order {
@@ -95,6 +100,7 @@ impl Node {
                 .price_sat(prepared.prompt_tokens, max_tokens),
             request,
             body,
+            place: None,
         })
     }
 

@@ -92,6 +92,15 @@ impl HeaderSources {
         config.data_dir.join("headers")
     }
 
+    /// The newest header that is there: its height, and the network's difficulty. Nobody is asked.
+    pub(crate) fn tip(&self) -> Option<(u32, f64)> {
+        let params = self.params().ok()?;
+        let store = HeaderStore::open(&self.folder.join(params.name()), params).ok()?;
+        let height = store.tip().height;
+        let header = store.header(height).ok()?;
+        Some((height, header.difficulty_float()))
+    }
+
     fn params(&self) -> Result<Arc<Params>, StampError> {
         Params::named(&self.chain)
             .map(Arc::new)
