@@ -402,7 +402,7 @@ impl NodeError {
             Self::Upstream { .. } => "check the address, and that the server is up; nothing was paid",
             Self::BadFetch(_) => "check the method, the URL and the headers",
             Self::PowerShort { retry_after_s } => {
-                return format!("ask again in {retry_after_s} s; nothing was paid");
+                return format!("ask again in {retry_after_s} s; nothing was taken, and what was paid stays good");
             }
             Self::Stopping => "ask again when it is back; what was begun is finished then",
             Self::PaymentPending { .. } => {

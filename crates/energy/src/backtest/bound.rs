@@ -33,12 +33,9 @@ pub fn bound_usd(site: &Site, world: &World) -> Result<f64> {
         ends: true,
     };
     let mut model = Model::new(&input);
-    let problem = std::mem::take(&mut model.problem);
     let task = Task {
-        problem,
-        start: None,
         interior: steps.len() > 1000,
-        nodes_max: 1,
+        ..Task::linear(std::mem::take(&mut model.problem))
     };
     let answer = Highs::default().solve(task, WITHIN);
     let answer = answer.filter(|answer| model.fits(answer));

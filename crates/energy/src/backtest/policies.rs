@@ -198,12 +198,7 @@ impl Policy for Planned {
     fn decide(&mut self, site: &Site, state: &State, known: &Known<'_>) -> Orders {
         let outlook = known.outlook(&self.forecasters, known.horizon_hours());
         let plan = self.planner.plan(site, state, &outlook);
-        let orders = plan
-            .steps
-            .first()
-            .map_or_else(|| Orders::off(site), |planned| planned.orders.clone());
-        self.plan = Some(plan);
-        orders
+        self.plan.insert(plan).first_orders(site)
     }
 
     fn plan(&self) -> Option<&Plan> {
@@ -245,12 +240,7 @@ impl Policy for Foresight<'_> {
             .map(|hour| self.world.step(site, &zone, hour))
             .collect();
         let plan = self.planner.plan(site, state, &outlook);
-        let orders = plan
-            .steps
-            .first()
-            .map_or_else(|| Orders::off(site), |planned| planned.orders.clone());
-        self.plan = Some(plan);
-        orders
+        self.plan.insert(plan).first_orders(site)
     }
 
     fn plan(&self) -> Option<&Plan> {

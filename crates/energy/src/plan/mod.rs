@@ -22,6 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::plant::{Orders, Running, Step};
+use crate::site::Site;
 
 /// Where a plan comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,12 @@ impl Plan {
     pub fn gap(&self) -> Option<f64> {
         let bound_usd = self.bound_usd?;
         Some(((bound_usd - self.value_usd) / bound_usd.abs().max(1.0)).max(0.0))
+    }
+
+    /// What is ordered first; everything off, if it has no steps.
+    pub fn first_orders(&self, site: &Site) -> Orders {
+        let first = self.steps.first();
+        first.map_or_else(|| Orders::off(site), |planned| planned.orders.clone())
     }
 
     /// What is ordered for a moment; nothing beyond the plan's end.

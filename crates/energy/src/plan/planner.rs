@@ -211,13 +211,7 @@ impl Planner {
     /// The linear program, without whole numbers.
     fn linear(&mut self, job: &mut Job<'_>, coarse: &[Step], places: &[usize]) -> Option<Solved> {
         let mut model = Model::new(&job.input(coarse, false, false));
-        let problem = std::mem::take(&mut model.problem);
-        let task = Task {
-            problem,
-            start: None,
-            interior: false,
-            nodes_max: 1,
-        };
+        let task = Task::linear(std::mem::take(&mut model.problem));
         let answer = self
             .solver
             .solve(task, job.left())
@@ -275,13 +269,7 @@ impl Planner {
     fn bound(&mut self, job: &Job<'_>) -> Option<f64> {
         let kindest = grid::hourly(&grid::kindest(&job.steps));
         let mut model = Model::new(&job.input(&kindest, false, true));
-        let problem = std::mem::take(&mut model.problem);
-        let task = Task {
-            problem,
-            start: None,
-            interior: false,
-            nodes_max: 1,
-        };
+        let task = Task::linear(std::mem::take(&mut model.problem));
         self.solver
             .solve(task, job.left())
             .and_then(|answer| model.bound_usd(&answer))

@@ -25,6 +25,18 @@ pub struct Task {
     pub nodes_max: i32,
 }
 
+impl Task {
+    /// A program without whole numbers, begun from nothing.
+    pub fn linear(problem: RowProblem) -> Self {
+        Self {
+            problem,
+            start: None,
+            interior: false,
+            nodes_max: 1,
+        }
+    }
+}
+
 /// A solution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
